@@ -1,0 +1,1 @@
+"""Risk: the gate every order passes."""

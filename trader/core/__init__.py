@@ -1,0 +1,1 @@
+"""Messages, protocols, errors and clocks: standard library and numpy only."""

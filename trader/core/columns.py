@@ -1,0 +1,82 @@
+"""Immutable tables of numpy columns: how data moves between the parts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trader.core.errors import DataError
+
+__all__ = ["Columns"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Columns:
+    """Base of the columnar messages: equal-length, one-dimensional, read-only arrays.
+
+    Subclasses are frozen dataclasses whose fields are all arrays, and name the dtype of each in `DTYPES`.
+    The constructor converts to that dtype without copying where it can, so a message that crosses a process
+    boundary stays as cheap as its arrays.
+
+    Raises
+    ------
+    DataError
+        If a column is not one-dimensional, or the columns differ in length.
+    """
+
+    DTYPES: ClassVar[Mapping[str, type[np.generic]]] = {}
+
+    def __post_init__(self) -> None:
+        length: int | None = None
+        for name, dtype in self.DTYPES.items():
+            column = np.asarray(getattr(self, name), dtype=dtype)
+            if column.ndim != 1:
+                raise DataError(f"{type(self).__name__}.{name} has {column.ndim} dimensions; one is allowed")
+            if length is None:
+                length = column.size
+            elif column.size != length:
+                raise DataError(f"{type(self).__name__}.{name} has {column.size} rows; the others have {length}")
+            if column.flags.writeable:
+                column = column.view()
+                column.flags.writeable = False
+            object.__setattr__(self, name, column)
+
+    def __len__(self) -> int:
+        return int(getattr(self, next(iter(self.DTYPES))).size)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return all(
+            np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+            for a, b in zip(self.columns().values(), other.columns().values(), strict=True)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Return the columns by name, in declaration order, without copying."""
+        return {name: getattr(self, name) for name in self.DTYPES}
+
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.integer[Any]] | slice) -> Self:
+        """Return the rows chosen by a mask, an index array or a slice (a slice does not copy)."""
+        return type(self)(**{name: column[rows] for name, column in self.columns().items()})
+
+    @classmethod
+    def empty(cls) -> Self:
+        """Return a table of no rows."""
+        return cls(**{name: np.empty(0, dtype) for name, dtype in cls.DTYPES.items()})
+
+    @classmethod
+    def concat(cls, parts: Iterable[Self]) -> Self:
+        """Return the rows of all parts, in order; no parts give an empty table."""
+        tables: Sequence[Self] = [part for part in parts if len(part)]
+        if not tables:
+            return cls.empty()
+        if len(tables) == 1:
+            return tables[0]
+        return cls(**{name: np.concatenate([getattr(t, name) for t in tables]) for name in cls.DTYPES})

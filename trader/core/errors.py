@@ -1,0 +1,78 @@
+"""The exception tree.
+
+::
+
+    TraderError                     anything GPT-Trader raises on purpose
+    ├── UserError                   the input is wrong; exit code 2
+    │   ├── SettingsError           an unreadable or invalid configuration
+    │   ├── DataError               a file, column, value or symbol that cannot be used
+    │   └── NotFoundError           a run, model or file that does not exist
+    ├── OperationError              the input is right but the work failed; exit code 1
+    │   ├── StoreError              the store could not be read or written
+    │   ├── ModelError              a model could not be fitted, loaded or verified
+    │   └── ServiceUnavailableError a remote part did not answer in time; retrying may help
+    └── Interrupted                 the user asked to stop; the work so far is kept
+
+Messages name the argument, the value and what is allowed.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "DataError",
+    "Interrupted",
+    "ModelError",
+    "NotFoundError",
+    "OperationError",
+    "ServiceUnavailableError",
+    "SettingsError",
+    "StoreError",
+    "TraderError",
+    "UserError",
+]
+
+
+class TraderError(Exception):
+    """Base of every error raised on purpose; `exit_code` is what the CLI returns."""
+
+    exit_code = 1
+
+
+class UserError(TraderError):
+    """The caller can repair this by changing the input."""
+
+    exit_code = 2
+
+
+class SettingsError(UserError):
+    """A configuration file, environment variable or option is invalid."""
+
+
+class DataError(UserError):
+    """A data file, column, value or symbol cannot be used."""
+
+
+class NotFoundError(UserError):
+    """A named run, model, symbol or file does not exist."""
+
+
+class OperationError(TraderError):
+    """The input was acceptable, the work failed."""
+
+
+class StoreError(OperationError):
+    """The store could not be read or written."""
+
+
+class ModelError(OperationError):
+    """A model could not be fitted, saved, loaded or verified."""
+
+
+class ServiceUnavailableError(OperationError):
+    """A remote part (Serve, Redis, an actor) did not answer in time."""
+
+
+class Interrupted(TraderError):  # noqa: N818 - not an error: a request, like KeyboardInterrupt
+    """The user asked to stop; everything done so far is kept."""
+
+    exit_code = 130

@@ -1,0 +1,42 @@
+"""One frozen settings object: init > environment > YAML > default.
+
+>>> from trader.settings import Settings
+>>> Settings(run={"seed": 3}).run.seed
+3
+"""
+
+from trader.settings.loading import PRESETS, Settings, load_settings
+from trader.settings.sections import (
+    BarSettings,
+    ExecutionSettings,
+    FeatureSettings,
+    FeedSettings,
+    GateSettings,
+    ModelSettings,
+    RaySettings,
+    RunSettings,
+    ServeSettings,
+    SimulationSettings,
+    SizingSettings,
+    StoreSettings,
+    TelemetrySettings,
+)
+
+__all__ = [
+    "PRESETS",
+    "BarSettings",
+    "ExecutionSettings",
+    "FeatureSettings",
+    "FeedSettings",
+    "GateSettings",
+    "ModelSettings",
+    "RaySettings",
+    "RunSettings",
+    "ServeSettings",
+    "Settings",
+    "SimulationSettings",
+    "SizingSettings",
+    "StoreSettings",
+    "TelemetrySettings",
+    "load_settings",
+]

@@ -1,0 +1,246 @@
+"""The sections of the settings. Each is frozen and refuses unknown keys; every field says its unit.
+
+They live below the code that reads them, because a layer may not import the ones above it (ADR 0001).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "BarSettings",
+    "ExecutionSettings",
+    "FeatureSettings",
+    "FeedSettings",
+    "GateSettings",
+    "ModelSettings",
+    "RaySettings",
+    "RunSettings",
+    "ServeSettings",
+    "SimulationSettings",
+    "SizingSettings",
+    "StoreSettings",
+    "TelemetrySettings",
+]
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+
+
+class Section(BaseModel):
+    """Base of the sections."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class SimulationSettings(Section):
+    """The simulated market (`feed.kind = simulated`)."""
+
+    n_symbols: int = Field(20, ge=1, le=5000)
+    n_days: int = Field(2000, ge=2)
+    bar_minutes: int = Field(390, ge=1, le=390)
+    """Length of a bar in minutes; 390 gives one bar a day, of a session of 6.5 hours."""
+    planted_ic: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Correlation of the planted signal with the next return; 0 plants none."""
+
+
+class FeedSettings(Section):
+    """Where market data come from."""
+
+    kind: Literal["sp500", "file", "simulated"] = "sp500"
+    """`sp500`: 20 US stocks 1990-2022 of skfolio (closes); `file`: `path`; `simulated`: a seeded market."""
+    path: Path | None = None
+    """A CSV or Parquet file (gz allowed), long format, or wide closes with one column a symbol."""
+    data_kind: Literal["auto", "trades", "quotes", "bars"] = "auto"
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Our column name to the file's, e.g. `{"price": "last"}`."""
+    timezone: str = "UTC"
+    """Zone of time stamps that carry none."""
+    symbols: tuple[str, ...] = ()
+    """Restrict to these; empty takes all."""
+    start: str | None = None
+    """First day of trading, ISO; earlier data only warm up features and train models."""
+    end: str | None = None
+    """Last day, ISO, inclusive."""
+    batch_rows: int = Field(10_000, ge=1)
+    """Rows of a batch of ticks."""
+    batch_slices: int = Field(1, ge=1)
+    """Instants of a batch of bars; 1 is what a live feed would send."""
+    max_late_ms: NonNegative = 0.0
+    """How long a bar waits for late ticks; later ones are counted and left out."""
+    buffer_batches: int = Field(64, ge=1)
+    """Capacity of the buffer between a live source and its consumer."""
+    overflow: Literal["block", "drop_oldest"] = "block"
+    """What a full buffer does; drops are counted."""
+    simulation: SimulationSettings = SimulationSettings()
+
+
+class BarSettings(Section):
+    """How ticks become bars."""
+
+    kind: Literal["time", "tick", "volume", "dollar"] = "time"
+    size: Positive = 60.0
+    """Seconds, ticks, units or currency, by `kind`."""
+
+
+class FeatureSettings(Section):
+    """Which features are computed."""
+
+    families: tuple[str, ...] = ()
+    """Names of feature families; empty takes all that the feed's fields allow."""
+    bars_per_day: Positive = 1.0
+    """Scales windows: a feature of 20 days looks back `20 * bars_per_day` bars."""
+
+
+class ModelSettings(Section):
+    """Training of the served ensemble."""
+
+    members: tuple[str, ...] = ("momentum", "linear", "boosting")
+    weights: tuple[NonNegative, ...] = ()
+    """One a member; empty weighs equally."""
+    train_end: str = "2015-12-31"
+    """Nothing after this day is seen in training."""
+    horizon: int = Field(5, ge=1)
+    """Bars ahead that the target looks."""
+    n_splits: int = Field(5, ge=2)
+    """Walk-forward folds of the validation."""
+    embargo: int = Field(10, ge=0)
+    """Bars left out after each test fold, beside the purge of `horizon` bars."""
+    min_train_rows: int = Field(200, ge=10)
+    load_from: Path | None = None
+    """A folder of trained models (of an earlier run) to serve instead of training."""
+
+
+class SizingSettings(Section):
+    """From scores to target weights."""
+
+    target_volatility: Positive = 0.15
+    """Annual volatility that the portfolio aims at."""
+    volatility_halflife: Positive = 60.0
+    """Half-life, in bars, of the volatility and correlation estimates."""
+    bars_per_year: Positive = 252.0
+    max_weight: Fraction = 0.10
+    """Largest absolute weight of one name."""
+    max_gross: NonNegative = 1.0
+    max_net: NonNegative = 1.0
+    long_only: bool = False
+    max_turnover: NonNegative = 0.25
+    """Largest sum of absolute weight changes in one decision."""
+    rebalance_band: Fraction = 0.01
+    """A name whose weight is off target by less is left alone."""
+    rebalance_every: int = Field(1, ge=1)
+    """Decisions between rebalances."""
+    tilt: Fraction = 0.0
+    """Share of gross held in equal weights before scores tilt it; 0 trades on scores alone."""
+
+
+class ExecutionSettings(Section):
+    """The paper broker and its costs."""
+
+    initial_cash: Positive = 1_000_000.0
+    order_kind: Literal["market", "limit"] = "market"
+    limit_offset_bps: float = 0.0
+    """Limit price relative to the reference, in basis points; positive is more aggressive."""
+    latency_ms: NonNegative = 50.0
+    """From decision to the first moment an order can trade."""
+    half_spread_bps: NonNegative = 2.0
+    """Used when the data carry no quoted spread."""
+    impact_coefficient: NonNegative = 0.1
+    """Square-root law: impact = coefficient * daily volatility * sqrt(quantity / daily volume)."""
+    assumed_daily_dollar_volume: Positive = 200_000_000.0
+    """Used when the data carry no volume."""
+    max_participation: Annotated[float, Field(gt=0, le=1)] = 0.10
+    """Largest share of a bar's volume one order may take; the rest waits (only where volume is known)."""
+    commission_bps: NonNegative = 0.5
+    commission_minimum: NonNegative = 0.0
+    lot_size: NonNegative = 0.0
+    """Quantities are rounded down to multiples of it; 0 allows fractions."""
+    min_order_value: NonNegative = 100.0
+
+
+class GateSettings(Section):
+    """Limits of the risk gate; weights are fractions of equity. A limit of 0 forbids; null switches off."""
+
+    trading_state: Literal["active", "reducing", "halted"] = "active"
+    max_position_weight: NonNegative | None = 0.15
+    max_gross: NonNegative | None = 1.5
+    max_net: NonNegative | None = 1.2
+    max_herfindahl: Annotated[float, Field(gt=0, le=1)] | None = 0.25
+    """Concentration: the sum of squared shares of gross exposure (1 is a single name)."""
+    concentration_floor: Fraction = 0.3
+    """Concentration is not judged below this gross exposure."""
+    max_daily_loss: NonNegative | None = 0.05
+    """Loss since the day's first equity beyond which only reducing orders pass until the next day."""
+    max_drawdown: NonNegative | None = 0.35
+    """Loss from the highest equity beyond which trading halts."""
+    max_orders_per_minute: int | None = Field(600, ge=0)
+    price_collar: NonNegative | None = 0.20
+    """Largest relative distance of a limit price from the last price."""
+    max_data_age_s: NonNegative | None = 432_000.0
+    """Age of a symbol's last price beyond which its orders are refused (five days suits daily bars)."""
+
+
+class StoreSettings(Section):
+    """Where runs, orders and fills are kept."""
+
+    url: str | None = None
+    """SQLAlchemy URL; default is SQLite in the runs folder. PostgreSQL: postgresql+psycopg://…"""
+    synchronous: Literal["full", "normal"] = "full"
+    """SQLite only: `full` survives a power cut, `normal` a killed process."""
+    commit_every: int = Field(1, ge=1)
+    """Decisions per commit."""
+
+
+class RaySettings(Section):
+    """The cluster a run uses."""
+
+    address: str = "local"
+    """`local` starts one; `auto` or host:port joins a running one."""
+    num_cpus: int | None = Field(None, ge=1)
+    object_store_mb: int = Field(256, ge=80)
+    dashboard: bool = True
+    dashboard_port: int = Field(8265, ge=0, le=65535)
+    shards: int = Field(2, ge=1)
+    """Actors that build bars and features, each for a share of the symbols."""
+    checkpoint_every: int = Field(200, ge=1)
+    """Batches between checkpoints of a shard's state."""
+    max_restarts: int = Field(10, ge=0)
+    """Recoveries before a run gives up."""
+
+
+class ServeSettings(Section):
+    """The HTTP and Serve side."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    """0 takes a free one."""
+    replicas: int = Field(1, ge=1)
+    request_timeout_s: Positive = 10.0
+    max_rows: int = Field(4096, ge=1)
+    """Largest number of feature rows in one request."""
+    keep_up: bool = False
+    """Leave the cluster and its HTTP up after the run, until Ctrl-C."""
+
+
+class TelemetrySettings(Section):
+    """Logs and live publication."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    redis_url: str | None = None
+    """Publishes decisions and events to a Redis stream, `trader watch` follows it."""
+    stream_maxlen: int = Field(10_000, ge=1)
+
+
+class RunSettings(Section):
+    """The run as a whole."""
+
+    runs_dir: Path = Path("runs")
+    seed: int = Field(7, ge=0)
+    trials: int = Field(1, ge=1)
+    """Strategies tried before this one was kept; deflates the Sharpe ratio."""
+    speed: NonNegative = 0.0
+    """Slices a second of a replay; 0 is as fast as it can."""
