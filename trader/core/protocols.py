@@ -47,6 +47,8 @@ class FeedInfo:
         The `BAR_FIELDS` that its bars carry, or that can be built from its ticks.
     fingerprint : str
         SHA-256 of the content (a file, a seed and its parameters); equal data have equal fingerprints.
+    span_ns : tuple of int, optional
+        First and last time stamp of a replayable feed; None for a live one.
     """
 
     name: str
@@ -54,6 +56,7 @@ class FeedInfo:
     kind: BatchKind
     fields: frozenset[str]
     fingerprint: str
+    span_ns: tuple[int, int] | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ class FeedSettings(Section):
     symbols: tuple[str, ...] = ()
     """Restrict to these; empty takes all."""
     start: str | None = None
-    """First day of trading, ISO; earlier data only warm up features and train models."""
+    """First day of trading, ISO; earlier data only warm up features and train models. Null: after training."""
     end: str | None = None
     """Last day, ISO, inclusive."""
     batch_rows: int = Field(10_000, ge=1)
@@ -102,8 +102,10 @@ class ModelSettings(Section):
     members: tuple[str, ...] = ("momentum", "linear", "boosting")
     weights: tuple[NonNegative, ...] = ()
     """One a member; empty weighs equally."""
-    train_end: str = "2015-12-31"
-    """Nothing after this day is seen in training."""
+    train_end: str | None = None
+    """Nothing after this day (ISO, inclusive) is seen in training; null takes `train_fraction` of the span."""
+    train_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Share of the data's span used for training where `train_end` is null."""
     horizon: int = Field(5, ge=1)
     """Bars ahead that the target looks."""
     n_splits: int = Field(5, ge=2)

@@ -1,0 +1,1 @@
+"""The `trader` command. Heavy imports happen inside the commands, so that `--help` answers at once."""

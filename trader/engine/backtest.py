@@ -1,0 +1,74 @@
+"""The whole loop in one process: the same shard, decider and store as a run, without Ray."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from trader.core.decision import Decision
+from trader.engine.build import build_decider, build_shard
+from trader.engine.monitor import Monitor
+from trader.engine.prepare import Prepared
+from trader.models.artifacts import load_ensemble
+from trader.reporting.status import RunStatus
+from trader.storage import Store
+
+__all__ = ["run_backtest"]
+
+_COMMIT_EVERY = 256
+_STATUS_EVERY_S = 0.25
+
+
+def run_backtest(
+    prepared: Prepared,
+    store: Store,
+    *,
+    on_status: Callable[[RunStatus], None] | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Trade the plan from where the store says it has come; return whether the data were used up.
+
+    Everything decided is in the store when it returns, also when it was stopped.
+    """
+    plan = prepared.plan
+    universe = plan.info.universe
+    span = None if plan.info.span_ns is None else (plan.start_ns, plan.info.span_ns[1])
+    monitor = Monitor(plan.run_id, plan.mode, universe, span)
+    ids = np.arange(len(universe), dtype=np.int32)
+
+    def watch(decision: Decision, latency_ns: int | None) -> None:
+        monitor.on_decision(decision, latency_ns)
+
+    decider = build_decider(
+        run_id=plan.run_id,
+        info=plan.info,
+        settings=plan.settings,
+        start_ns=plan.start_ns,
+        symbol_ids=[ids],
+        predictor=load_ensemble(plan.model_dir),
+        store=store,
+        commit_every=_COMMIT_EVERY,
+        on_decision=watch,
+    )
+    shard = build_shard(plan.info, ids, plan.settings)
+    shown = time.monotonic()
+    for batch in prepared.feed.batches():
+        if should_stop():
+            decider.commit()
+            return False
+        decider.accept(0, shard.process(batch))
+        if on_status is not None and time.monotonic() - shown > _STATUS_EVERY_S:
+            shown = time.monotonic()
+            counters = decider.counters
+            on_status(
+                monitor.status(
+                    ticks=counters.ticks,
+                    bars=counters.bars,
+                    decisions=counters.decisions,
+                    state=decider.trading_state,
+                )
+            )
+    decider.commit()
+    return True

@@ -1,0 +1,72 @@
+"""Building the deciding end of a run, the same for a backtest and for the decision actor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trader.core.clock import Clock, SystemClock
+from trader.core.decision import Decision
+from trader.core.protocols import FeedInfo, Predictor
+from trader.engine.decider import Decider
+from trader.engine.recorder import Recorder
+from trader.engine.shard import ShardProcessor
+from trader.features import CrossSection
+from trader.pipeline import DecisionLoop
+from trader.settings import Settings
+from trader.storage import Store
+
+__all__ = ["build_decider", "build_shard"]
+
+
+def build_shard(info: FeedInfo, symbol_ids: NDArray[np.int32], settings: Settings) -> ShardProcessor:
+    """Return the processor of some symbols."""
+    return ShardProcessor(
+        info,
+        symbol_ids,
+        bars=settings.bars,
+        features=settings.features,
+        max_late_ms=settings.feed.max_late_ms,
+    )
+
+
+def build_decider(
+    *,
+    run_id: str,
+    info: FeedInfo,
+    settings: Settings,
+    start_ns: int,
+    symbol_ids: Sequence[NDArray[np.int32]],
+    predictor: Predictor,
+    store: Store,
+    commit_every: int,
+    clock: Clock | None = None,
+    on_decision: Callable[[Decision, int | None], None] | None = None,
+) -> Decider:
+    """Return the decider of a run, set to where the store says the run has come.
+
+    Parameters
+    ----------
+    symbol_ids : sequence of ndarray of int32
+        The symbols of each shard.
+    commit_every : int
+        Decisions per transaction.
+    """
+    n_symbols = len(info.universe)
+    own_names = build_shard(info, symbol_ids[0], settings).feature_names
+    decider = Decider(
+        symbol_ids=symbol_ids,
+        cross_section=CrossSection(own_names, n_symbols),
+        predictor=predictor,
+        loop=DecisionLoop(n_symbols, sizing=settings.sizing, execution=settings.execution, gate=settings.risk),
+        recorder=Recorder(store, run_id, commit_every=commit_every),
+        start_ns=start_ns,
+        clock=clock or SystemClock(),
+        on_decision=on_decision,
+    )
+    state = store.loop_state(run_id)
+    if state is not None:
+        decider.restore(state)
+    return decider

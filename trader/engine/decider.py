@@ -1,0 +1,146 @@
+"""From shard outputs to recorded decisions: join, rank across symbols, predict, decide, commit."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trader.core.clock import Clock
+from trader.core.decision import Decision
+from trader.core.orders import TradingState
+from trader.core.protocols import Predictor
+from trader.engine.join import join_shards
+from trader.engine.recorder import Recorder
+from trader.engine.shard import ShardOutput
+from trader.features import CrossSection
+from trader.pipeline import DecisionLoop
+
+__all__ = ["Counters", "Decider"]
+
+
+@dataclasses.dataclass(slots=True)
+class Counters:
+    """What has passed through so far."""
+
+    ticks: int = 0
+    bars: int = 0
+    late: int = 0
+    decisions: int = 0
+
+
+class Decider:
+    """The deciding end of the pipeline. Pure but for the predictor and the recorder it is given.
+
+    Shard outputs may arrive in any order and more than once: a batch is decided on when every shard has
+    delivered it, in order, and never again.
+
+    Parameters
+    ----------
+    symbol_ids : sequence of ndarray of int32
+        The symbols of each shard.
+    cross_section : CrossSection
+        Ranks across symbols, made after the shards are joined.
+    start_ns : int
+        Instants before it only warm up the estimators.
+    on_decision : callable, optional
+        Told of each decision and its latency in ns (None when nobody measures).
+    """
+
+    def __init__(
+        self,
+        *,
+        symbol_ids: Sequence[NDArray[np.int32]],
+        cross_section: CrossSection,
+        predictor: Predictor,
+        loop: DecisionLoop,
+        recorder: Recorder,
+        start_ns: int,
+        clock: Clock,
+        on_decision: Callable[[Decision, int | None], None] | None = None,
+    ) -> None:
+        self._symbol_ids = symbol_ids
+        self._cross_section = cross_section
+        self._predictor = predictor
+        self._loop = loop
+        self._recorder = recorder
+        self._start_ns = start_ns
+        self._clock = clock
+        self._on_decision = on_decision
+        self._waiting: dict[int, dict[int, ShardOutput]] = {}
+        self.counters = Counters()
+        self.next_batch = 0
+        self.durable_batch = -1
+        """Number of the last feed batch whose decisions are committed."""
+
+    def accept(self, shard: int, output: ShardOutput) -> None:
+        """Take one shard's output; decide on every batch that is now complete."""
+        if output.seq < self.next_batch:
+            return
+        self._waiting.setdefault(output.seq, {})[shard] = output
+        while len(self._waiting.get(self.next_batch, ())) == len(self._symbol_ids):
+            ready = self._waiting.pop(self.next_batch)
+            self._decide([ready[shard] for shard in range(len(self._symbol_ids))])
+            self.next_batch += 1
+            if self._recorder.is_due:
+                self.commit()
+
+    def set_trading_state(self, state: TradingState, who: str, why: str) -> None:
+        """Change the trading state by hand; the next decision carries out and records it."""
+        self._loop.set_trading_state(state, who, why)
+
+    @property
+    def trading_state(self) -> TradingState:
+        """What the gate lets through now."""
+        return self._loop.trading_state
+
+    def commit(self) -> None:
+        """Make everything decided so far durable."""
+        self._recorder.commit(self.state())
+        self.durable_batch = self.next_batch - 1
+
+    def _decide(self, outputs: Sequence[ShardOutput]) -> None:
+        joined = join_shards(outputs, self._symbol_ids)
+        self.counters.ticks += sum(output.n_ticks for output in outputs)
+        self.counters.bars += sum(output.n_bars for output in outputs)
+        self.counters.late += sum(output.n_late for output in outputs)
+        first = int(np.searchsorted(joined.panel.ts_ns, self._start_ns))
+        if first:
+            self._loop.warm_up(joined.panel.rows(0, first))
+        if first == len(joined.panel):
+            return
+        own = joined.features[first:]
+        features = np.concatenate((own, self._cross_section.apply(own)), axis=2)
+        prediction = self._predictor(features)
+        sent_ns = outputs[0].sent_ns
+        for row in range(features.shape[0]):
+            decision = self._loop.step(
+                self.counters.decisions,
+                joined.panel.slice_at(first + row),
+                prediction.score[row],
+                {name: score[row] for name, score in prediction.members.items()},
+            )
+            latency_ns = self._clock.now_ns() - sent_ns if sent_ns else None
+            self._recorder.add(decision, features[row], latency_ns)
+            self.counters.decisions += 1
+            if self._on_decision is not None:
+                self._on_decision(decision, latency_ns)
+
+    def state(self) -> dict[str, Any]:
+        """Return everything needed to go on after the last decided batch, ready for JSON."""
+        return {
+            "next_batch": self.next_batch,
+            "counters": dataclasses.asdict(self.counters),
+            "loop": self._loop.state(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned; what waited undecided is forgotten and must be sent again."""
+        self._waiting.clear()
+        self.next_batch = int(state["next_batch"])
+        self.durable_batch = self.next_batch - 1
+        self.counters = Counters(**state["counters"])
+        self._loop.restore(state["loop"])

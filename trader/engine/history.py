@@ -1,0 +1,97 @@
+"""The past of a feed as features and prices, for training."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trader.core.errors import DataError
+from trader.core.protocols import Feed
+from trader.engine.join import join_shards
+from trader.engine.shard import ShardProcessor
+from trader.features import CrossSection
+from trader.settings import Settings
+
+__all__ = ["FeatureSchema", "History", "feature_schema", "read_history"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FeatureSchema:
+    """The columns a model sees: per-symbol features, then ranks across symbols."""
+
+    names: tuple[str, ...]
+    left_out: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class History:
+    """Bars and features up to the end of training.
+
+    Parameters
+    ----------
+    ts_ns : ndarray of shape (n_slices,)
+    closes : ndarray of shape (n_slices, n_symbols)
+        NaN where a symbol has no bar.
+    features : ndarray of shape (n_slices, n_symbols, n_features)
+    schema : FeatureSchema
+    """
+
+    ts_ns: NDArray[np.int64]
+    closes: NDArray[np.float64]
+    features: NDArray[np.float64]
+    schema: FeatureSchema
+
+
+def whole_shard(feed: Feed, settings: Settings) -> ShardProcessor:
+    """Return a shard that holds every symbol of the feed."""
+    return ShardProcessor(
+        feed.info,
+        np.arange(len(feed.info.universe), dtype=np.int32),
+        bars=settings.bars,
+        features=settings.features,
+        max_late_ms=settings.feed.max_late_ms,
+    )
+
+
+def feature_schema(shard: ShardProcessor, n_symbols: int) -> FeatureSchema:
+    """Return the columns of the features after the ranks across symbols are added."""
+    ranks = CrossSection(shard.feature_names, n_symbols)
+    return FeatureSchema(shard.feature_names + ranks.names, shard.left_out)
+
+
+def read_history(
+    feed: Feed, settings: Settings, end_ns: int, on_progress: Callable[[float], None] | None = None
+) -> History:
+    """Read a feed from its beginning to the last bar that closes by `end_ns`.
+
+    Raises
+    ------
+    DataError
+        If no bar closes by then.
+    """
+    n_symbols = len(feed.info.universe)
+    ids = [np.arange(n_symbols, dtype=np.int32)]
+    shard = whole_shard(feed, settings)
+    ranks = CrossSection(shard.feature_names, n_symbols)
+    first_ns = feed.info.span_ns[0] if feed.info.span_ns else 0
+    ts, closes, features = [], [], []
+    for batch in feed.batches():
+        joined = join_shards([shard.process(batch)], ids)
+        stop = int(np.searchsorted(joined.panel.ts_ns, end_ns, side="right"))
+        if stop:
+            own = joined.features[:stop]
+            ts.append(joined.panel.ts_ns[:stop])
+            closes.append(joined.panel.close[:stop])
+            features.append(np.concatenate((own, ranks.apply(own)), axis=2))
+        if batch.watermark_ns > end_ns:
+            break
+        if on_progress is not None:
+            on_progress((batch.watermark_ns - first_ns) / max(end_ns - first_ns, 1))
+    if not ts:
+        raise DataError(f"feed {feed.info.name!r} holds no bar up to the end of training")
+    return History(
+        np.concatenate(ts), np.concatenate(closes), np.concatenate(features), feature_schema(shard, n_symbols)
+    )

@@ -1,0 +1,111 @@
+"""Running totals of a session, from which its status is made at any moment."""
+
+from __future__ import annotations
+
+import collections
+import time
+
+import numpy as np
+
+from trader.core.decision import Decision
+from trader.core.market import Universe
+from trader.core.orders import TradingState
+from trader.reporting.status import PositionLine, RunStatus
+from trader.telemetry.latency import LatencyRecorder
+
+__all__ = ["Monitor"]
+
+_RATE_WINDOW_S = 3.0
+
+
+class Monitor:
+    """Counts what the loop does. Not thread-safe: the caller holds the lock it decides under."""
+
+    def __init__(self, run_id: str, mode: str, universe: Universe, span_ns: tuple[int, int] | None) -> None:
+        self._run_id = run_id
+        self._mode = mode
+        self._universe = universe
+        self._span_ns = span_ns
+        self._last: Decision | None = None
+        self._initial: float | None = None
+        self._accepted = 0
+        self._fills = 0
+        self._denied: collections.Counter[str] = collections.Counter()
+        self._latency = LatencyRecorder()
+        self._samples: collections.deque[tuple[float, int]] = collections.deque()
+
+    def on_decision(self, decision: Decision, latency_ns: int | None) -> None:
+        """Count one decision."""
+        if self._initial is None:
+            self._initial = decision.equity
+        self._last = decision
+        self._accepted += len(decision.orders)
+        self._fills += len(decision.fills)
+        for denial in decision.denials:
+            self._denied[denial.reason.value] += 1
+        if latency_ns is not None:
+            self._latency.record(latency_ns)
+
+    def status(
+        self, *, ticks: int, bars: int, decisions: int, state: TradingState, restarts: int = 0, message: str = ""
+    ) -> RunStatus:
+        """Return the status now; rates are over the last seconds between calls."""
+        last = self._last
+        ts_ns = last.ts_ns if last else 0
+        progress = float("nan")
+        if self._span_ns is not None:
+            start, end = self._span_ns
+            progress = min(max((ts_ns - start) / max(end - start, 1), 0.0), 1.0)
+        equity = last.equity if last else float("nan")
+        initial = self._initial or float("nan")
+        values = np.nan_to_num(last.positions * last.prices) if last else np.zeros(len(self._universe))
+        weights = values / equity if last else values
+        return RunStatus(
+            run_id=self._run_id,
+            mode=self._mode,
+            progress=progress,
+            ts_ns=ts_ns,
+            equity=equity,
+            cash=last.cash if last else float("nan"),
+            pnl=equity - initial,
+            pnl_pct=equity / initial - 1.0,
+            gross=float(np.abs(weights).sum()),
+            net=float(weights.sum()),
+            positions=self._lines(last, values, weights),
+            ticks_total=ticks,
+            ticks_per_s=self._rate(ticks + bars),
+            bars_total=bars,
+            decisions=decisions,
+            latency_p50_ms=self._latency.quantile(0.50) / 1e6,
+            latency_p99_ms=self._latency.quantile(0.99) / 1e6,
+            orders_accepted=self._accepted,
+            orders_denied=dict(self._denied),
+            fills=self._fills,
+            trading_state=state,
+            restarts=restarts,
+            message=message,
+        )
+
+    def _lines(
+        self, last: Decision | None, values: np.ndarray, weights: np.ndarray
+    ) -> tuple[PositionLine, ...]:
+        if last is None:
+            return ()
+        held = [i for i in np.argsort(-np.abs(weights), kind="stable") if last.positions[i] != 0.0]
+        return tuple(
+            PositionLine(
+                symbol=self._universe.symbols[i],
+                quantity=float(last.positions[i]),
+                value=float(values[i]),
+                weight=float(weights[i]),
+            )
+            for i in held
+        )
+
+    def _rate(self, total: int) -> float:
+        now = time.monotonic()
+        self._samples.append((now, total))
+        while len(self._samples) > 2 and now - self._samples[0][0] > _RATE_WINDOW_S:
+            self._samples.popleft()
+        (then, before) = self._samples[0]
+        return (total - before) / (now - then) if now > then else 0.0

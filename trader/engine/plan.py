@@ -1,0 +1,117 @@
+"""What a run will do, worked out from settings and feed before anything starts."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import secrets
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trader.core.errors import DataError, SettingsError
+from trader.core.protocols import FeedInfo
+from trader.settings import Settings
+
+__all__ = ["RunPlan", "make_plan", "new_run_id", "periods_per_year"]
+
+_DAY_NS = 86_400_000_000_000
+_YEAR_NS = 365.25 * _DAY_NS
+_TRADING_DAYS = 252.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunPlan:
+    """The frozen outline of a run.
+
+    Parameters
+    ----------
+    run_id : str
+    mode : {"run", "backtest"}
+    settings : Settings
+        With everything that depends on the data filled in.
+    info : FeedInfo
+    train_end_ns, start_ns : int
+        Models learn from labels known by `train_end_ns`; trading begins with the first bar at or after `start_ns`.
+    """
+
+    run_id: str
+    mode: str
+    settings: Settings
+    info: FeedInfo
+    train_end_ns: int
+    start_ns: int
+
+    @property
+    def run_dir(self) -> Path:
+        """Where the run's files go."""
+        return self.settings.run.runs_dir / self.run_id
+
+    @property
+    def model_dir(self) -> Path:
+        """Where the ensemble's artifacts are: the run's own, or those it was told to load."""
+        return self.settings.models.load_from or self.run_dir / "models"
+
+
+def new_run_id(now: dt.datetime | None = None) -> str:
+    """Return an id that sorts by time and does not collide.
+
+    >>> new_run_id(dt.datetime(2024, 5, 6, 7, 8, 9))[:16]
+    '20240506-070809-'
+    """
+    now = now or dt.datetime.now(dt.UTC)
+    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def make_plan(settings: Settings, info: FeedInfo, *, mode: str, run_id: str | None = None) -> RunPlan:
+    """Return the plan of a run on the data of a feed.
+
+    Raises
+    ------
+    SettingsError
+        If the training or trading dates do not lie within the data, or overlap.
+    DataError
+        If the feed does not know its span and the settings do not give the dates.
+    """
+    if info.span_ns is None:
+        raise DataError(f"feed {info.name!r} has no history to train on")
+    first, last = info.span_ns
+    model = settings.models
+    if model.train_end is None:
+        train_end = first + int((last - first) * model.train_fraction)
+    else:
+        train_end = _day_ns("models.train_end", model.train_end) + _DAY_NS - 1
+    start = train_end + 1 if settings.feed.start is None else _day_ns("feed.start", settings.feed.start)
+    if model.load_from is None and start <= train_end:
+        raise SettingsError(
+            f"feed.start={_iso(start)} is not after models.train_end={_iso(train_end)}; "
+            "models may not be traded on data they were trained on"
+        )
+    for name, stamp in (("models.train_end", train_end), ("feed.start", start)):
+        if model.load_from is None and not first < stamp <= last:
+            raise SettingsError(f"{name}={_iso(stamp)} is outside the data, {_iso(first)} to {_iso(last)}")
+    return RunPlan(run_id or new_run_id(), mode, settings, info, train_end, start)
+
+
+def periods_per_year(ts_ns: NDArray[np.int64]) -> float:
+    """Return how many instants a year holds, from the stamps of a sample.
+
+    Stamps of trading days give the customary 252; fewer than two stamps do as well.
+    """
+    if ts_ns.size < 2 or ts_ns[-1] == ts_ns[0]:
+        return _TRADING_DAYS
+    found = float((ts_ns.size - 1) / float(ts_ns[-1] - ts_ns[0]) * _YEAR_NS)
+    return _TRADING_DAYS if abs(found / _TRADING_DAYS - 1) < 0.05 else found
+
+
+def _day_ns(name: str, text: str) -> int:
+    try:
+        day = dt.date.fromisoformat(text)
+    except ValueError:
+        raise SettingsError(f"{name}={text!r} is not a day; write it as 2016-01-31") from None
+    return int((day - dt.date(1970, 1, 1)).days) * _DAY_NS
+
+
+def _iso(ts_ns: int) -> str:
+    return str(np.datetime64(ts_ns, "ns").astype("datetime64[s]"))

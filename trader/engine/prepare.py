@@ -1,0 +1,155 @@
+"""Everything before the first decision: data, quality, training, and the run's record in the store."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from trader import __version__
+from trader.core.errors import DataError
+from trader.core.market import BarBatch
+from trader.core.protocols import Feed
+from trader.data.feeds import open_feed
+from trader.data.quality import QualityReport, inspect
+from trader.engine.history import FeatureSchema, History, feature_schema, read_history, whole_shard
+from trader.engine.plan import RunPlan, make_plan, periods_per_year
+from trader.models.artifacts import load_ensemble, save_ensemble
+from trader.models.training import train_ensemble
+from trader.settings import Settings
+from trader.storage import RunRecord, Store
+
+__all__ = ["Prepared", "Progress", "prepare_resume", "prepare_run"]
+
+Progress = Callable[[str, float], None]
+"""Told the stage and the share of it that is done."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run that is ready to trade: the ensemble is on disk, the run in the store."""
+
+    plan: RunPlan
+    feed: Feed
+    schema: FeatureSchema
+    member_names: tuple[str, ...]
+    quality: QualityReport | None
+    training: Mapping[str, Any] | None
+
+    def extras(self) -> dict[str, Any]:
+        """Return what the report shows beside the store's content."""
+        return {
+            "training": self.training,
+            "quality": None if self.quality is None else self.quality.to_dict(),
+            "features_left_out": dict(self.schema.left_out),
+        }
+
+
+def prepare_run(
+    settings: Settings, store: Store, *, mode: str, run_id: str | None = None, on_progress: Progress | None = None
+) -> Prepared:
+    """Open the feed, look at its quality, train (or load) the ensemble and create the run.
+
+    Raises
+    ------
+    UserError
+        If data, dates or models named by the settings cannot be used.
+    """
+    report = on_progress or (lambda _stage, _share: None)
+    report("loading data", 0.0)
+    feed = open_feed(settings.feed, seed=settings.run.seed)
+    plan = make_plan(settings, feed.info, mode=mode, run_id=run_id)
+    quality = _quality(feed)
+    report("loading data", 1.0)
+    if settings.models.load_from is None:
+        history = read_history(feed, settings, plan.train_end_ns, lambda share: report("computing features", share))
+        plan = _with_annual_scale(plan, history)
+        schema = history.schema
+        trained = train_ensemble(
+            history.features,
+            history.schema.names,
+            history.closes,
+            history.ts_ns,
+            settings=settings.models,
+            seed=settings.run.seed,
+            on_progress=report,
+        )
+        training: dict[str, Any] | None = trained.report.to_dict()
+        save_ensemble(trained.ensemble, plan.model_dir, {"training": training, "data": feed.info.fingerprint})
+    else:
+        schema = feature_schema(whole_shard(feed, settings), len(feed.info.universe))
+        plan = _with_models(plan, settings.models.load_from)
+        training = None
+    ensemble = load_ensemble(plan.model_dir)
+    prepared = Prepared(plan, feed, schema, tuple(ensemble.members), quality, training)
+    store.create_run(_record(prepared))
+    return prepared
+
+
+def prepare_resume(settings: Settings, store: Store, run_id: str) -> Prepared:
+    """Open again what an unfinished run was made of.
+
+    Settings that shape decisions are those the run began with; where things run (`ray`, `serve`, `store`,
+    `telemetry`) is taken from `settings`.
+
+    Raises
+    ------
+    NotFoundError
+        If the store has no such run.
+    DataError
+        If the data are not those the run began with.
+    """
+    record = store.run(run_id)
+    kept = Settings.model_validate(
+        record.settings | {name: getattr(settings, name) for name in ("ray", "serve", "store", "telemetry")}
+    )
+    kept = kept.model_copy(update={"run": kept.run.model_copy(update={"runs_dir": settings.run.runs_dir})})
+    feed = open_feed(kept.feed, seed=kept.run.seed)
+    if feed.info.fingerprint != record.data_fingerprint:
+        raise DataError(f"run {run_id} began on data {record.data_fingerprint[:12]}, now {feed.info.fingerprint[:12]}")
+    plan = make_plan(kept, feed.info, mode=record.mode, run_id=run_id)
+    schema = feature_schema(whole_shard(feed, kept), len(feed.info.universe))
+    extra = record.extra
+    return Prepared(plan, feed, schema, record.member_names, _quality(feed), extra.get("training"))
+
+
+def _quality(feed: Feed) -> QualityReport | None:
+    if feed.info.kind != "bars":
+        return None
+    bars = BarBatch.concat([batch.data for batch in feed.batches() if isinstance(batch.data, BarBatch)])
+    return inspect(bars, feed.info.universe)
+
+
+def _with_annual_scale(plan: RunPlan, history: History) -> RunPlan:
+    settings = plan.settings
+    if "bars_per_year" in settings.sizing.model_fields_set:
+        return plan
+    sizing = settings.sizing.model_copy(update={"bars_per_year": periods_per_year(history.ts_ns)})
+    return dataclasses.replace(plan, settings=settings.model_copy(update={"sizing": sizing}))
+
+
+def _with_models(plan: RunPlan, folder: Path) -> RunPlan:
+    resolved = folder.resolve()
+    models = plan.settings.models.model_copy(update={"load_from": resolved})
+    return dataclasses.replace(plan, settings=plan.settings.model_copy(update={"models": models}))
+
+
+def _record(prepared: Prepared) -> RunRecord:
+    plan = prepared.plan
+    return RunRecord(
+        run_id=plan.run_id,
+        mode=plan.mode,
+        status="running",
+        created_ns=time.time_ns(),
+        ended_ns=None,
+        seed=plan.settings.run.seed,
+        symbols=plan.info.universe.symbols,
+        settings=plan.settings.model_dump(mode="json"),
+        data_fingerprint=plan.info.fingerprint,
+        code_version=__version__,
+        feature_names=prepared.schema.names,
+        member_names=prepared.member_names,
+        extra={"training": prepared.training, "features_left_out": dict(prepared.schema.left_out)},
+    )

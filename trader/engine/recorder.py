@@ -1,0 +1,66 @@
+"""Keeps decisions until they are committed to the store, one transaction a group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trader.core.decision import Decision
+from trader.core.events import Event, trace_id_of
+from trader.storage import Store
+
+__all__ = ["Recorder"]
+
+
+class Recorder:
+    """Buffers decisions and writes them together with the loop's state.
+
+    Decisions and the state they lead to are committed in one transaction: after a crash the store holds both
+    or neither, so a restarted loop neither loses a fill nor makes one twice.
+    """
+
+    def __init__(self, store: Store, run_id: str, *, commit_every: int) -> None:
+        self._store = store
+        self._run_id = run_id
+        self._commit_every = commit_every
+        self._decisions: list[Decision] = []
+        self._traces: list[str] = []
+        self._latency: list[int | None] = []
+        self._features: list[NDArray[np.float64] | None] = []
+        self._events: list[Event] = []
+
+    @property
+    def is_due(self) -> bool:
+        """Whether enough has gathered for a commit."""
+        return len(self._decisions) >= self._commit_every
+
+    def trace_id(self, seq: int) -> str:
+        """Return the trace id of decision `seq`."""
+        return trace_id_of(self._run_id, seq)
+
+    def add(self, decision: Decision, features: NDArray[np.float64], latency_ns: int | None) -> None:
+        """Keep a decision; its features (n_symbols, n_features) are stored when it made orders."""
+        self._decisions.append(decision)
+        self._traces.append(self.trace_id(decision.seq))
+        self._latency.append(latency_ns)
+        self._features.append(features if len(decision.orders) or decision.denials else None)
+
+    def add_event(self, event: Event) -> None:
+        """Keep an event for the next commit."""
+        self._events.append(event)
+
+    def commit(self, loop_state: Mapping[str, Any]) -> None:
+        """Write everything kept and the state, in one transaction."""
+        self._store.append(
+            self._run_id,
+            self._decisions,
+            traces=self._traces,
+            loop_state=loop_state,
+            latency_ns=self._latency,
+            features=self._features,
+            events=self._events,
+        )
+        self._decisions, self._traces, self._latency, self._features, self._events = [], [], [], [], []

@@ -1,0 +1,1 @@
+"""The engine's parts as Ray actors, and the session that starts, watches and heals them."""

@@ -1,0 +1,236 @@
+"""The three kinds of actor: feed pump, symbol shard, decision. Plain classes, wrapped by `session.py`.
+
+Messages are pushed from actor to actor, one call a batch, at most `WINDOW` unacknowledged: a slow stage slows
+the ones before it down, and an error in a late stage surfaces in the pump, whose call the session watches.
+
+Every call carries the epoch of the session. An actor that was restarted, or has been told of a newer epoch,
+refuses the calls of another one, so nothing of a broken pass can mix into the next.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import os
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+from numpy.typing import NDArray
+
+from trader.core.errors import OperationError
+from trader.core.orders import TradingState
+from trader.core.protocols import FeedBatch, FeedInfo, Predictor
+from trader.data.feeds import open_feed
+from trader.engine.build import build_decider, build_shard
+from trader.engine.decider import Decider
+from trader.engine.monitor import Monitor
+from trader.engine.shard import ShardOutput, ShardProcessor
+from trader.reporting.status import RunStatus
+from trader.runtime.checkpoints import CheckpointFolder
+from trader.settings import Settings
+from trader.storage import Store
+from trader.telemetry.log import LogConfig, configure_logging, get_logger
+
+__all__ = ["CONTROL", "WINDOW", "DecisionActor", "FeedPump", "RunContext", "SymbolShard"]
+
+WINDOW = 16
+CONTROL = "control"
+"""Concurrency group of calls that must be answered while the actor works."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunContext:
+    """What every actor of a run is told; context variables do not reach actors."""
+
+    run_id: str
+    mode: str
+    settings: Settings
+    info: FeedInfo
+    start_ns: int
+    log: LogConfig
+    checkpoint_dir: Path
+
+
+class StaleEpochError(OperationError):
+    """The call belongs to another pass than the one this actor is in."""
+
+
+class _Actor:
+    """What the kinds share: the epoch they are in, and a process id that changes when they are restarted."""
+
+    def __init__(self, context: RunContext, part: str) -> None:
+        configure_logging(context.log)
+        self._log = get_logger(run_id=context.run_id, part=part)
+        self._context = context
+        self._epoch = -1
+        self._log.info("started", pid=os.getpid())
+
+    def pid(self) -> int:
+        """Return the process id."""
+        return os.getpid()
+
+    def _check(self, epoch: int) -> None:
+        if epoch != self._epoch:
+            raise StaleEpochError(f"call of epoch {epoch}; this actor is in {self._epoch}")
+
+
+class FeedPump(_Actor):
+    """Reads the feed and pushes its batches to every shard."""
+
+    def __init__(self, context: RunContext) -> None:
+        super().__init__(context, "feed")
+        self._feed = open_feed(context.settings.feed, seed=context.settings.run.seed)
+        self._stop = threading.Event()
+
+    def stop(self) -> None:
+        """End the running pump after the batch it is at."""
+        self._stop.set()
+
+    def pump(self, epoch: int, from_seq: int, shards: Sequence[Any]) -> bool:
+        """Push the batches from `from_seq` on; return whether the feed was used up.
+
+        Raises
+        ------
+        ray.exceptions.RayError
+            If a shard, or the decision behind it, failed.
+        """
+        self._epoch = epoch
+        self._stop.clear()
+        speed = self._context.settings.run.speed
+        pending: collections.deque[Any] = collections.deque()
+        for batch in self._feed.batches(from_seq):
+            if self._stop.is_set():
+                break
+            if speed and batch.watermark_ns >= self._context.start_ns:
+                time.sleep(1.0 / speed)
+            ref = ray.put(batch)
+            sent_ns = time.time_ns()
+            pending.extend(shard.push.remote(epoch, ref, sent_ns) for shard in shards)
+            while len(pending) > WINDOW * len(shards):
+                ray.get(pending.popleft())
+        ray.get(list(pending))
+        ray.get([shard.drain.remote(epoch) for shard in shards])
+        return not self._stop.is_set()
+
+
+class SymbolShard(_Actor):
+    """Builds bars and features for its symbols and pushes them to the decision actor."""
+
+    def __init__(self, context: RunContext, shard: int, symbol_ids: NDArray[np.int32]) -> None:
+        super().__init__(context, f"shard-{shard}")
+        self._shard = shard
+        self._symbol_ids = symbol_ids
+        self._checkpoints = CheckpointFolder(context.checkpoint_dir, shard)
+        self._processor: ShardProcessor | None = None
+        self._decision: Any = None
+        self._pending: collections.deque[Any] = collections.deque()
+
+    def reset(self, epoch: int, durable_batch: int, decision: Any) -> int:
+        """Go back to a state not after `durable_batch`; return the number of the batch needed next."""
+        processor = build_shard(self._context.info, self._symbol_ids, self._context.settings)
+        found = self._checkpoints.newest(durable_batch)
+        if found is not None:
+            processor.restore(found[1])
+        self._processor = processor
+        self._decision = decision
+        self._pending.clear()
+        self._epoch = epoch
+        self._log.info("reset", epoch=epoch, next_batch=processor.next_seq)
+        return processor.next_seq
+
+    def push(self, epoch: int, batch: FeedBatch, sent_ns: int) -> None:
+        """Process one batch and pass the result on; batches before the next one are repeats and ignored."""
+        self._check(epoch)
+        processor = self._processor
+        assert processor is not None  # noqa: S101 - an epoch is only ever set together with a processor
+        if batch.seq < processor.next_seq:
+            return
+        output = processor.process(batch, sent_ns)
+        self._pending.append(self._decision.push.remote(epoch, self._shard, output))
+        while len(self._pending) > WINDOW:
+            ray.get(self._pending.popleft())
+        if (batch.seq + 1) % self._context.settings.ray.checkpoint_every == 0:
+            self._checkpoints.save(batch.seq, processor.state())
+
+    def drain(self, epoch: int) -> None:
+        """Wait until everything pushed so far has been decided on."""
+        self._check(epoch)
+        while self._pending:
+            ray.get(self._pending.popleft())
+
+
+class DecisionActor(_Actor):
+    """Joins the shards, asks the ensemble, decides, and commits to the store."""
+
+    def __init__(
+        self, context: RunContext, symbol_ids: Sequence[NDArray[np.int32]], predictor: Predictor
+    ) -> None:
+        super().__init__(context, "decision")
+        self._symbol_ids = symbol_ids
+        self._predictor = predictor
+        self._store = Store.open(context.settings.store_url, synchronous=context.settings.store.synchronous)
+        self._lock = threading.Lock()
+        self._start_over()
+
+    def _start_over(self) -> None:
+        context = self._context
+        span = None if context.info.span_ns is None else (context.start_ns, context.info.span_ns[1])
+        self._monitor = Monitor(context.run_id, context.mode, context.info.universe, span)
+        self._decider: Decider = build_decider(
+            run_id=context.run_id,
+            info=context.info,
+            settings=context.settings,
+            start_ns=context.start_ns,
+            symbol_ids=self._symbol_ids,
+            predictor=self._predictor,
+            store=self._store,
+            commit_every=context.settings.store.commit_every,
+            on_decision=self._monitor.on_decision,
+        )
+
+    def reset(self, epoch: int) -> int:
+        """Go back to the last commit; return the number of the last batch it holds."""
+        with self._lock:
+            self._start_over()
+            self._epoch = epoch
+            self._log.info("reset", epoch=epoch, durable_batch=self._decider.durable_batch)
+            return self._decider.durable_batch
+
+    def push(self, epoch: int, shard: int, output: ShardOutput) -> None:
+        """Take one shard's output; decide on what it completes."""
+        with self._lock:
+            self._check(epoch)
+            self._decider.accept(shard, output)
+
+    def finish(self, epoch: int) -> None:
+        """Commit what is left."""
+        with self._lock:
+            self._check(epoch)
+            self._decider.commit()
+
+    def status(self, restarts: int = 0, message: str = "") -> RunStatus:
+        """Return the state of the run now."""
+        with self._lock:
+            counters = self._decider.counters
+            return self._monitor.status(
+                ticks=counters.ticks,
+                bars=counters.bars,
+                decisions=counters.decisions,
+                state=self._decider.trading_state,
+                restarts=restarts,
+                message=message,
+            )
+
+    def set_trading_state(self, state: TradingState, who: str, why: str) -> TradingState:
+        """Change the trading state at once and durably; return the previous one."""
+        with self._lock:
+            previous = self._decider.trading_state
+            self._decider.set_trading_state(state, who, why)
+            self._decider.commit()
+            self._log.warning("trading_state", previous=previous.value, current=state.value, who=who, why=why)
+            return previous

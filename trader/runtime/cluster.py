@@ -1,0 +1,84 @@
+"""Starting or joining a Ray cluster."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+
+import psutil
+import ray
+
+from trader.core.errors import OperationError
+from trader.settings import RaySettings
+
+__all__ = ["NAMESPACE", "ClusterInfo", "connect", "leave_cluster", "start_cluster"]
+
+NAMESPACE = "gpt-trader"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ClusterInfo:
+    """Where the cluster is; `dashboard_url` is None without a dashboard."""
+
+    address: str
+    dashboard_url: str | None
+    started_here: bool
+
+
+def start_cluster(settings: RaySettings) -> ClusterInfo:
+    """Start a local cluster sized to the machine, or join the one that `settings.address` names.
+
+    Usage reports are off. Nothing listens beyond this machine's loopback but what Ray itself opens (its GCS and
+    metrics ports; see `docs/architecture.md`).
+
+    Raises
+    ------
+    OperationError
+        If the cluster cannot be started or reached.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Counts shown by Ray's metrics become visible within a second instead of ten.
+    os.environ.setdefault("RAY_metrics_report_interval_ms", "1000")
+    if settings.address != "local":
+        return connect(settings.address)
+    cpus = settings.num_cpus or max(os.cpu_count() or 1, 2)
+    store_bytes = min(settings.object_store_mb << 20, psutil.virtual_memory().available // 4)
+    try:
+        context = ray.init(
+            address="local",
+            namespace=NAMESPACE,
+            num_cpus=cpus,
+            object_store_memory=store_bytes,
+            include_dashboard=settings.dashboard,
+            dashboard_host="127.0.0.1",
+            dashboard_port=settings.dashboard_port,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except (OSError, RuntimeError, ValueError, ConnectionError) as error:
+        raise OperationError(f"Ray could not start with {cpus} CPUs: {' '.join(str(error).split())}") from error
+    url = context.dashboard_url
+    return ClusterInfo(context.address_info["address"], f"http://{url}" if url else None, started_here=True)
+
+
+def connect(address: str) -> ClusterInfo:
+    """Join a running cluster.
+
+    Raises
+    ------
+    OperationError
+        If nothing answers there.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        context = ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR)
+    except (OSError, RuntimeError, ValueError, ConnectionError) as error:
+        raise OperationError(f"no Ray cluster answers at {address!r}: {' '.join(str(error).split())}") from error
+    url = context.dashboard_url
+    return ClusterInfo(context.address_info["address"], f"http://{url}" if url else None, started_here=False)
+
+
+def leave_cluster() -> None:
+    """Leave the cluster; one that this process started ends."""
+    ray.shutdown()

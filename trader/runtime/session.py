@@ -1,0 +1,208 @@
+"""A session: creates the actors of a run, watches them, and takes them back to the last commit when one dies.
+
+Recovery is one mechanism for every cause, a resumed run included: the decision actor goes back to its last
+commit, every shard to a checkpoint not after it, and the feed sends again from there. Batches are numbered and
+order and fill ids are functions of the decision, so what is done again comes out the same and is stored once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+import ray
+from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
+
+from trader.core.errors import OperationError, TraderError
+from trader.core.events import PartRestarted
+from trader.core.orders import TradingState
+from trader.core.protocols import Predictor
+from trader.engine.join import split_symbols
+from trader.reporting.status import RunStatus
+from trader.runtime.actors import CONTROL, DecisionActor, FeedPump, RunContext, SymbolShard
+from trader.runtime.cluster import NAMESPACE
+from trader.storage import Store
+
+__all__ = ["Session", "actor_name", "set_trading_state"]
+
+_POLL_S = 0.25
+_HEAL_TIMEOUT_S = 60.0
+
+
+def actor_name(run_id: str, part: str) -> str:
+    """Return the name under which an actor of a run is found in namespace `gpt-trader`."""
+    return f"{run_id}/{part}"
+
+
+class Session:
+    """The actors of one run.
+
+    Parameters
+    ----------
+    context : RunContext
+    predictor : Predictor
+        Travels to the decision actor, so it must be serialisable.
+    store : Store
+        For the events of recoveries.
+    """
+
+    def __init__(self, context: RunContext, predictor: Predictor, store: Store) -> None:
+        self._context = context
+        self._store = store
+        self._epoch = int(time.time())
+        self._restarts = 0
+        shards = split_symbols(len(context.info.universe), context.settings.ray.shards)
+
+        def create(kind: type, part: str, *args: Any) -> Any:
+            return (
+                ray.remote(kind)
+                .options(
+                    name=actor_name(context.run_id, part),
+                    namespace=NAMESPACE,
+                    num_cpus=0.1,
+                    max_restarts=-1,
+                    max_task_retries=0,
+                    concurrency_groups={CONTROL: 2},
+                )
+                .remote(context, *args)
+            )
+
+        self._decision = create(DecisionActor, "decision", shards, predictor)
+        self._shards = [create(SymbolShard, f"shard-{n}", n, ids) for n, ids in enumerate(shards)]
+        self._feed = create(FeedPump, "feed")
+        self._parts = {"decision": self._decision, "feed": self._feed} | {
+            f"shard-{n}": shard for n, shard in enumerate(self._shards)
+        }
+        self._pids = self._wait_alive()
+
+    @property
+    def restarts(self) -> int:
+        """How often the run was taken back to its last commit."""
+        return self._restarts
+
+    def run(
+        self, on_status: Callable[[RunStatus], None] | None = None, should_stop: Callable[[], bool] = lambda: False
+    ) -> bool:
+        """Trade until the feed ends or `should_stop`; return whether the feed was used up.
+
+        Raises
+        ------
+        TraderError
+            What a part raised on purpose.
+        OperationError
+            If parts died more often than `ray.max_restarts`.
+        """
+        while True:
+            try:
+                finished = self._pass(on_status, should_stop)
+            except RayError as error:
+                self._heal(error)
+            else:
+                return finished
+
+    def _pass(self, on_status: Callable[[RunStatus], None] | None, should_stop: Callable[[], bool]) -> bool:
+        self._epoch += 1
+        durable: int = ray.get(self._decision.reset.remote(self._epoch))
+        needed: list[int] = ray.get(
+            [shard.reset.remote(self._epoch, durable, self._decision) for shard in self._shards]
+        )
+        pumping = self._feed.pump.remote(self._epoch, min(needed), self._shards)
+        stopping = False
+        while not ray.wait([pumping], timeout=_POLL_S)[0]:
+            if should_stop() and not stopping:
+                self._feed.stop.options(concurrency_group=CONTROL).remote()
+                stopping = True
+            if on_status is not None:
+                self._show(on_status, "stopping" if stopping else "")
+        finished: bool = ray.get(pumping)
+        ray.get(self._decision.finish.remote(self._epoch))
+        if on_status is not None:
+            self._show(on_status, "")
+        return finished
+
+    def _show(self, on_status: Callable[[RunStatus], None], message: str) -> None:
+        # A status that does not come is not worth a recovery: if the actor died, the pump will say so.
+        with contextlib.suppress(RayActorError, GetTimeoutError):
+            call = self._decision.status.options(concurrency_group=CONTROL)
+            on_status(ray.get(call.remote(self._restarts, message), timeout=5.0))
+
+    def _heal(self, error: RayError) -> None:
+        """Wait until every part is back; give up where none had died."""
+        pids = self._wait_alive()
+        died = sorted(part for part, pid in pids.items() if pid != self._pids[part])
+        self._pids = pids
+        cause = root_cause(error)
+        if not died and not isinstance(cause, RayActorError):
+            if isinstance(cause, TraderError):
+                raise cause from None
+            raise OperationError(f"a part failed: {type(cause).__name__}: {cause}") from error
+        self._restarts += 1
+        if self._restarts > self._context.settings.ray.max_restarts:
+            raise OperationError(
+                f"parts died {self._restarts} times; ray.max_restarts={self._context.settings.ray.max_restarts}"
+            ) from error
+        for part in died or ["unknown"]:
+            self._store.record_event(
+                PartRestarted(
+                    run_id=self._context.run_id,
+                    trace_id="",
+                    ts_ns=time.time_ns(),
+                    part=part,
+                    reason=f"{type(cause).__name__}",
+                    from_seq=self._store.last_seq(self._context.run_id) + 1,
+                )
+            )
+
+    def _wait_alive(self) -> dict[str, int]:
+        deadline = time.monotonic() + _HEAL_TIMEOUT_S
+        pids: dict[str, int] = {}
+        while len(pids) < len(self._parts):
+            for part, actor in self._parts.items():
+                if part in pids:
+                    continue
+                try:
+                    pids[part] = ray.get(actor.pid.options(concurrency_group=CONTROL).remote(), timeout=_HEAL_TIMEOUT_S)
+                except RayTaskError as error:
+                    raise OperationError(f"actor {part} cannot start: {root_cause(error)}") from error
+                except (RayActorError, GetTimeoutError) as error:
+                    cause = root_cause(error)
+                    if isinstance(cause, TraderError):
+                        raise cause from None
+                    if time.monotonic() > deadline:
+                        raise OperationError(f"actor {part} did not come back: {cause}") from error
+                    time.sleep(0.1)
+        return pids
+
+    def close(self) -> None:
+        """End the actors."""
+        for actor in self._parts.values():
+            ray.kill(actor, no_restart=True)
+
+
+def root_cause(error: BaseException) -> BaseException:
+    """Return what a chain of Ray errors was first raised for."""
+    while isinstance(error, RayTaskError) and isinstance(error.cause, BaseException):
+        error = error.cause
+    return error
+
+
+def set_trading_state(run_id: str, state: TradingState, who: str, why: str) -> TradingState:
+    """Change the trading state of a run on the connected cluster; return the previous one.
+
+    Raises
+    ------
+    OperationError
+        If the cluster has no such run, or it does not answer.
+    """
+    try:
+        decision = ray.get_actor(actor_name(run_id, "decision"), namespace=NAMESPACE)
+    except ValueError:
+        raise OperationError(f"run {run_id} is not running on this cluster") from None
+    try:
+        call = decision.set_trading_state.options(concurrency_group=CONTROL)
+        previous: TradingState = ray.get(call.remote(state, who, why), timeout=10.0)
+    except (RayActorError, GetTimeoutError) as error:
+        raise OperationError(f"run {run_id} does not answer: {error}") from error
+    return previous
