@@ -1,0 +1,83 @@
+"""Opening the database, and turning its errors into ours."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from trader.core.errors import SettingsError, StoreError
+
+__all__ = ["Synchronous", "make_engine", "parse_url", "store_errors", "writing"]
+
+Synchronous = Literal["full", "normal"]
+
+_LOCK_WAIT_S = 30
+
+
+def parse_url(url: str) -> URL:
+    """Return a URL of a database that the store can use.
+
+    Raises
+    ------
+    SettingsError
+        If it is not a URL of SQLite or PostgreSQL.
+    """
+    allowed = "sqlite:///path/to/file.db and postgresql+psycopg://user:password@host/database are allowed"
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise SettingsError(f"store.url={url!r} is not a database URL; {allowed}") from None
+    if parsed.drivername in ("postgresql", "postgres"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
+        raise SettingsError(f"store.url is for {parsed.drivername!r}; {allowed}")
+    return parsed
+
+
+def make_engine(url: URL, synchronous: Synchronous) -> Engine:
+    """Return an engine for `url`; SQLite's folder is created, nothing is connected yet."""
+    if url.get_backend_name() == "postgresql":
+        return create_engine(url, paramstyle="format", pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    # The driver would begin transactions only before writes and never for DDL; we begin all of them ourselves.
+    options: dict[str, Any] = {"isolation_level": None, "timeout": _LOCK_WAIT_S}
+    if url.database in (None, "", ":memory:"):
+        engine = create_engine(url, connect_args=options | {"check_same_thread": False}, poolclass=StaticPool)
+    else:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(url, connect_args=options)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        connection.execute(f"PRAGMA synchronous={synchronous.upper()}")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A writer takes its lock at once: one that began as a reader could not wait for another writer.
+        mode = "IMMEDIATE" if connection.get_execution_options().get("writes") else "DEFERRED"
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+    return engine
+
+
+@contextlib.contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Give a connection in a transaction that may write; it commits at the end, or rolls back on an error."""
+    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        yield connection
+
+
+@contextlib.contextmanager
+def store_errors(url: URL) -> Iterator[None]:
+    """Turn errors of the database and the file system into StoreError, in one line without the password."""
+    try:
+        yield
+    except (SQLAlchemyError, OSError) as error:
+        cause = getattr(error, "orig", None) or error
+        lines = str(cause).strip().splitlines() or [type(cause).__name__]
+        raise StoreError(f"store {url.render_as_string(hide_password=True)}: {lines[0]}") from error

@@ -1,0 +1,171 @@
+"""From rows back to arrays and Arrow tables, in an order that does not depend on the database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Select, select
+
+from trader.core.orders import FillBatch, OrderKind, TimeInForce, format_fill_id, format_order_id
+from trader.storage import schema
+from trader.storage.codec import from_json, unpack
+from trader.storage.records import DecisionTable, EventRecord, RunRecord
+
+__all__ = ["read_cash", "read_decisions", "read_events", "read_fill_batch", "read_fills", "read_orders", "signal_table"]
+
+_TIMESTAMP = pa.timestamp("ns", tz="UTC")
+_KINDS = {int(kind): kind.name.lower() for kind in OrderKind}
+_TIMES_IN_FORCE = {int(tif): tif.name.lower() for tif in TimeInForce}
+
+
+def read_decisions(connection: Connection, run: RunRecord) -> DecisionTable:
+    """Return the decisions of a run."""
+    d = schema.decisions.c
+    got = _columns(connection, select(schema.decisions).where(d.run_id == run.run_id).order_by(d.seq))
+    shape = (len(got["seq"]), len(run.symbols))
+    members = _members(got["member_names"], got["members"], shape)
+    arrays: dict[str, NDArray[Any]] = {
+        **{name: np.array(got[name], np.int64) for name in ("seq", "ts_ns")},
+        **{name: np.array(got[name], np.float64) for name in ("equity", "cash", "latency_ns")},
+        **{name: unpack(got[name], shape) for name in ("positions", "prices", "score", "target")},
+    }
+    for array in (*arrays.values(), *members.values()):
+        array.flags.writeable = False
+    return DecisionTable(trace_id=tuple(got["trace_id"]), members=members, **arrays)
+
+
+def read_orders(connection: Connection, run: RunRecord) -> pa.Table:
+    """Return every order that was wanted, by id."""
+    o, d = schema.orders, schema.decisions
+    got = _columns(
+        connection,
+        select(o, d.c.trace_id)
+        .join(d, (d.c.run_id == o.c.run_id) & (d.c.seq == o.c.seq))
+        .where(o.c.run_id == run.run_id)
+        .order_by(o.c.order_id),
+    )
+    return pa.table(
+        {
+            "run_id": pa.array(got["run_id"], pa.string()),
+            "order_id": pa.array([format_order_id(i) for i in got["order_id"]], pa.string()),
+            "trace_id": pa.array(got["trace_id"], pa.string()),
+            "seq": pa.array(got["seq"], pa.int64()),
+            "ts": pa.array(got["ts_ns"], pa.int64()).cast(_TIMESTAMP),
+            "symbol": _symbols(run, got["symbol_id"]),
+            "verdict": pa.array(got["verdict"], pa.string()),
+            "reason": pa.array(got["reason"], pa.string()),
+            "rule_value": pa.array(got["rule_value"], pa.float64()),
+            "rule_limit": pa.array(got["rule_limit"], pa.float64()),
+            "side": pa.array(got["side"], pa.int8()),
+            "quantity": pa.array(got["quantity"], pa.float64()),
+            "kind": pa.array([_KINDS.get(k) for k in got["kind"]], pa.string()),
+            "limit_price": pa.array(got["limit_price"], pa.float64()),
+            "time_in_force": pa.array([_TIMES_IN_FORCE.get(t) for t in got["time_in_force"]], pa.string()),
+            "reference_price": pa.array(got["reference_price"], pa.float64()),
+        }
+    )
+
+
+def read_fills(connection: Connection, run: RunRecord) -> pa.Table:
+    """Return the fills, by decision and id; `trace_id` is that of the decision that ordered them."""
+    f, o, d = schema.fills, schema.orders, schema.decisions
+    got = _columns(
+        connection,
+        select(f, d.c.trace_id)
+        .join(o, (o.c.run_id == f.c.run_id) & (o.c.order_id == f.c.order_id))
+        .join(d, (d.c.run_id == o.c.run_id) & (d.c.seq == o.c.seq))
+        .where(f.c.run_id == run.run_id)
+        .order_by(f.c.seq, f.c.fill_id),
+    )
+    numbers = ("quantity", "price", "commission", "spread_cost", "impact_cost")
+    return pa.table(
+        {
+            "run_id": pa.array(got["run_id"], pa.string()),
+            "fill_id": pa.array([format_fill_id(i) for i in got["fill_id"]], pa.string()),
+            "order_id": pa.array([format_order_id(i) for i in got["order_id"]], pa.string()),
+            "trace_id": pa.array(got["trace_id"], pa.string()),
+            "seq": pa.array(got["seq"], pa.int64()),
+            "ts": pa.array(got["ts_ns"], pa.int64()).cast(_TIMESTAMP),
+            "symbol": _symbols(run, got["symbol_id"]),
+            "side": pa.array(got["side"], pa.int8()),
+            **{name: pa.array(got[name], pa.float64()) for name in numbers},
+        }
+    )
+
+
+def read_fill_batch(connection: Connection, run_id: str) -> FillBatch:
+    """Return the fills as a message, by decision and id."""
+    f = schema.fills.c
+    wanted = [f[name] for name in FillBatch.DTYPES]
+    got = _columns(connection, select(*wanted).where(f.run_id == run_id).order_by(f.seq, f.fill_id))
+    return FillBatch(**{name: np.array(got[name], dtype) for name, dtype in FillBatch.DTYPES.items()})
+
+
+def read_events(connection: Connection, run_id: str, kind: str | None) -> list[EventRecord]:
+    """Return the events of a run, or those of one kind, in the order they were written."""
+    e = schema.events.c
+    query = select(e.run_id, e.trace_id, e.ts_ns, e.kind, e.payload).where(e.run_id == run_id).order_by(e.event_no)
+    if kind is not None:
+        query = query.where(e.kind == kind)
+    return [EventRecord(*row[:4], payload=from_json(row[4])) for row in connection.execute(query)]
+
+
+def read_cash(connection: Connection, run_id: str) -> pa.Table:
+    """Return the deposits and withdrawals of a run."""
+    m = schema.cash_movements.c
+    got = _columns(connection, select(schema.cash_movements).where(m.run_id == run_id).order_by(m.movement_id))
+    return pa.table(
+        {
+            "movement_id": pa.array(got["movement_id"], pa.int64()),
+            "ts": pa.array(got["ts_ns"], pa.int64()).cast(_TIMESTAMP),
+            "amount": pa.array(got["amount"], pa.float64()),
+            "reason": pa.array(got["reason"], pa.string()),
+        }
+    )
+
+
+def signal_table(run: RunRecord, table: DecisionTable) -> pa.Table:
+    """Return decisions in long form: one row a decision and symbol, one column a member; null abstains."""
+    n, n_symbols = len(table), len(run.symbols)
+
+    def flat(values: NDArray[np.float64]) -> pa.Array:
+        return pa.array(values.ravel(), pa.float64(), from_pandas=True)
+
+    return pa.table(
+        {
+            "ts": pa.array(np.repeat(table.ts_ns, n_symbols), pa.int64()).cast(_TIMESTAMP),
+            "symbol": _symbols(run, np.tile(np.arange(n_symbols), n)),
+            "score": flat(table.score),
+            "target": flat(table.target),
+            **{name: flat(scores) for name, scores in table.members.items()},
+        }
+    )
+
+
+def _members(names: list[str], blobs: list[bytes], shape: tuple[int, int]) -> dict[str, NDArray[np.float64]]:
+    members: dict[str, NDArray[np.float64]] = {}
+    for text in dict.fromkeys(names):  # an ensemble changes a few times in a run at most
+        rows = [i for i, other in enumerate(names) if other == text]
+        ensemble = from_json(text)
+        scores = unpack([blobs[i] for i in rows], (len(rows), len(ensemble), shape[1]))
+        for k, name in enumerate(ensemble):
+            if name not in members:
+                members[name] = np.full(shape, np.nan)
+            members[name][rows] = scores[:, k]
+    return members
+
+
+def _columns(connection: Connection, query: Select[Any]) -> dict[str, list[Any]]:
+    result = connection.execute(query)
+    names, rows = list(result.keys()), result.all()
+    if not rows:
+        return {name: [] for name in names}
+    return {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+
+
+def _symbols(run: RunRecord, symbol_ids: Any) -> pa.Array:
+    names = pa.array(run.symbols, pa.string())
+    return names.take(pa.array(symbol_ids, pa.int64()))
