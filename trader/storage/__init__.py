@@ -6,6 +6,7 @@
 []
 """
 
+from trader.storage.engine import redact
 from trader.storage.records import (
     Appended,
     DecisionTable,
@@ -28,4 +29,5 @@ __all__ = [
     "RunRecord",
     "RunStatus",
     "Store",
+    "redact",
 ]

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, StaticPool, Table, create_engine, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from trader.core.errors import SettingsError, StoreError
+from trader.storage.schema import loop_state
 
-__all__ = ["Synchronous", "make_engine", "parse_url", "store_errors", "writing"]
+__all__ = ["Synchronous", "insert_sql", "make_engine", "parse_url", "redact", "store_errors", "writing"]
 
 Synchronous = Literal["full", "normal"]
 
@@ -39,6 +41,15 @@ def parse_url(url: str) -> URL:
     return parsed
 
 
+def redact(url: str) -> str:
+    """Return a database URL without its password, for people to see.
+
+    >>> redact("postgresql+psycopg://me:secret@db/trader")
+    'postgresql+psycopg://me:***@db/trader'
+    """
+    return parse_url(url).render_as_string(hide_password=True)
+
+
 def make_engine(url: URL, synchronous: Synchronous) -> Engine:
     """Return an engine for `url`; SQLite's folder is created, nothing is connected yet."""
     if url.get_backend_name() == "postgresql":
@@ -63,6 +74,20 @@ def make_engine(url: URL, synchronous: Synchronous) -> Engine:
         connection.exec_driver_sql(f"BEGIN {mode}")
 
     return engine
+
+
+def insert_sql(engine: Engine, table: Table) -> str:
+    """Return the driver's text of an insert that leaves existing rows alone, or brings the loop state forward."""
+    insert = (sqlite if engine.dialect.name == "sqlite" else postgresql).insert(table)
+    columns = [column.name for column in table.columns if column.autoincrement is not True]
+    if table is loop_state:
+        new = insert.excluded
+        insert = insert.on_conflict_do_update(
+            index_elements=["run_id"], set_={"seq": new.seq, "state": new.state}, where=table.c.seq <= new.seq
+        )
+    else:
+        insert = insert.on_conflict_do_nothing()
+    return str(insert.compile(dialect=engine.dialect, column_keys=columns))
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ __all__ = ["downgrade", "revision_of", "upgrade"]
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 _LOCK_KEY = 0x74726164  # any number that all openers agree on
+_ALEMBIC = threading.Lock()  # its context is one global of the process
 
 
 def upgrade(engine: Engine) -> None:
@@ -41,7 +43,7 @@ def upgrade(engine: Engine) -> None:
 
     config = _config()
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    with _alone(engine):
+    with _ALEMBIC, _alone(engine):
         if engine.dialect.name == "sqlite":
             _use_wal(engine)
         with _locked(engine) as connection:
@@ -61,7 +63,7 @@ def downgrade(engine: Engine, revision: str) -> None:
     from alembic import command
 
     config = _config()
-    with _alone(engine), _locked(engine) as connection:
+    with _ALEMBIC, _alone(engine), _locked(engine) as connection:
         config.attributes["connection"] = connection
         command.downgrade(config, revision)
 

@@ -7,18 +7,55 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, func, select
 
 from trader.core.orders import FillBatch, OrderKind, TimeInForce, format_fill_id, format_order_id
 from trader.storage import schema
 from trader.storage.codec import from_json, unpack
 from trader.storage.records import DecisionTable, EventRecord, RunRecord
 
-__all__ = ["read_cash", "read_decisions", "read_events", "read_fill_batch", "read_fills", "read_orders", "signal_table"]
+__all__ = [
+    "read_cash",
+    "read_decisions",
+    "read_events",
+    "read_fill_batch",
+    "read_fills",
+    "read_last_seq",
+    "read_loop_state",
+    "read_orders",
+    "read_runs",
+    "signal_table",
+]
 
 _TIMESTAMP = pa.timestamp("ns", tz="UTC")
 _KINDS = {int(kind): kind.name.lower() for kind in OrderKind}
 _TIMES_IN_FORCE = {int(tif): tif.name.lower() for tif in TimeInForce}
+
+
+def read_runs(connection: Connection, run_id: str | None = None) -> list[RunRecord]:
+    """Return all runs, oldest first, or the one of an id if it exists."""
+    query = select(schema.runs).order_by(schema.runs.c.created_ns, schema.runs.c.run_id)
+    if run_id is not None:
+        query = query.where(schema.runs.c.run_id == run_id)
+    runs = []
+    for row in connection.execute(query).mappings():
+        values: dict[str, Any] = dict(row)
+        values |= {name: from_json(values[name]) for name in ("settings", "extra", "summary")}
+        values |= {name: tuple(from_json(values[name])) for name in ("symbols", "feature_names", "member_names")}
+        runs.append(RunRecord(**values))
+    return runs
+
+
+def read_last_seq(connection: Connection, run_id: str) -> int:
+    """Return the number of a run's last decision, -1 if there is none."""
+    found = connection.scalar(select(func.max(schema.decisions.c.seq)).where(schema.decisions.c.run_id == run_id))
+    return -1 if found is None else int(found)
+
+
+def read_loop_state(connection: Connection, run_id: str) -> dict[str, Any] | None:
+    """Return the latest loop state of a run, None if there is none."""
+    text = connection.scalar(select(schema.loop_state.c.state).where(schema.loop_state.c.run_id == run_id))
+    return None if text is None else dict(from_json(text))
 
 
 def read_decisions(connection: Connection, run: RunRecord) -> DecisionTable:

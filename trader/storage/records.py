@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trader.core.orders import FillBatch
+from trader.core.orders import FillBatch, format_fill_id
 
 __all__ = [
     "Appended",
@@ -197,3 +198,21 @@ class OrderTrace:
     features: Mapping[str, float]
     fills: FillBatch
     outcomes: tuple[EventRecord, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON-ready values; fills and outcomes become lists of mappings, NaN becomes None."""
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        columns = {name: column.tolist() for name, column in self.fills.columns().items()}
+        columns["fill_id"] = [format_fill_id(i) for i in columns["fill_id"]]
+        del columns["order_id"], columns["symbol_id"]
+        fields["fills"] = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        fields["outcomes"] = [{"kind": e.kind, "ts_ns": e.ts_ns, **e.payload} for e in self.outcomes]
+        return {name: _without_nan(value) for name, value in fields.items()}
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _without_nan(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

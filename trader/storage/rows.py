@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,9 @@ from trader.core.events import Event, OrderCancelled, OrderDenied, OrderRejected
 from trader.core.orders import FillBatch, OrderBatch, format_order_id
 from trader.storage.codec import names_json, null_nan, pack, to_json
 from trader.storage.records import RunRecord
+from trader.storage.schema import runs
 
-__all__ = ["Extras", "decision_events", "decision_rows", "event_row", "fill_rows", "order_rows"]
+__all__ = ["Extras", "decision_events", "decision_rows", "event_row", "fill_rows", "order_rows", "run_row"]
 
 Row = tuple[Any, ...]
 
@@ -37,6 +38,12 @@ class Extras:
             values = getattr(self, field.name)
             if values is not None and len(values) != n_decisions:
                 raise DataError(f"{field.name} has {len(values)} items; {n_decisions} are needed, one a decision")
+
+
+def run_row(run: RunRecord) -> Row:
+    """Return the row of a run."""
+    values = [getattr(run, column.name) for column in runs.columns]
+    return tuple(to_json(value) if isinstance(value, Mapping | tuple) else value for value in values)
 
 
 def decision_rows(run: RunRecord, decisions: Sequence[Decision], extras: Extras) -> list[Row]:

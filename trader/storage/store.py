@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
@@ -10,25 +9,21 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import URL, Connection, Engine, Table, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import URL, Connection, Engine, Table, update
 
 from trader.core.decision import Decision
 from trader.core.errors import DataError, NotFoundError
 from trader.core.events import Event
 from trader.core.orders import FillBatch
 from trader.storage import migrate, reading, rows, schema, tracing
-from trader.storage.codec import from_json, to_json
-from trader.storage.engine import Synchronous, make_engine, parse_url, store_errors, writing
+from trader.storage.codec import to_json
+from trader.storage.engine import Synchronous, insert_sql, make_engine, parse_url, store_errors, writing
 from trader.storage.records import Appended, DecisionTable, EventRecord, FinalStatus, OrderTrace, RunRecord
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["Store"]
-
-_JSON_FIELDS = ("symbols", "settings", "feature_names", "member_names", "extra", "summary")
-_TUPLE_FIELDS = ("symbols", "feature_names", "member_names")
 
 
 class Store:
@@ -50,7 +45,7 @@ class Store:
         self._url = url
         self._runs: dict[str, RunRecord] = {}
         self._last: dict[str, int] = {}
-        self._inserts = {table: _insert_sql(engine, table) for table in schema.METADATA.tables.values()}
+        self._inserts = {table: insert_sql(engine, table) for table in schema.METADATA.tables.values()}
 
     @classmethod
     def open(cls, url: str, *, synchronous: Synchronous = "full") -> Self:
@@ -97,26 +92,22 @@ class Store:
 
     def create_run(self, run: RunRecord) -> None:
         """Add a run; one whose id exists raises DataError."""
-        values = dataclasses.asdict(run)
-        for name in _JSON_FIELDS:
-            values[name] = to_json(values[name])
         with self._write() as connection:
-            if not self._insert(connection, schema.runs, [tuple(values[c.name] for c in schema.runs.columns)]):
+            if not self._insert(connection, schema.runs, [rows.run_row(run)]):
                 raise DataError(f"run_id={run.run_id!r} exists already; every run needs its own")
 
     def run(self, run_id: str) -> RunRecord:
         """Return a run; an unknown one raises NotFoundError."""
         with self._read() as connection:
-            found = connection.execute(select(schema.runs).where(schema.runs.c.run_id == run_id)).mappings().first()
-        if found is None:
+            found = reading.read_runs(connection, run_id)
+        if not found:
             raise NotFoundError(f"run {run_id!r} does not exist in store {self._name}")
-        return _run_record(found)
+        return found[0]
 
     def runs(self) -> list[RunRecord]:
         """Return all runs, oldest first."""
-        query = select(schema.runs).order_by(schema.runs.c.created_ns, schema.runs.c.run_id)
         with self._read() as connection:
-            return [_run_record(row) for row in connection.execute(query).mappings()]
+            return reading.read_runs(connection)
 
     def finish_run(self, run_id: str, status: FinalStatus, ended_ns: int, summary: Mapping[str, Any]) -> None:
         """Set how a run ended; an unknown one raises NotFoundError."""
@@ -223,14 +214,12 @@ class Store:
     def last_seq(self, run_id: str) -> int:
         """Return the number of the last decision, -1 if there is none."""
         with self._read() as connection:
-            return _last_seq(connection, run_id)
+            return reading.read_last_seq(connection, run_id)
 
     def loop_state(self, run_id: str) -> dict[str, Any] | None:
         """Return the latest loop state, None if there is none; it belongs to decision `last_seq`."""
-        query = select(schema.loop_state.c.state).where(schema.loop_state.c.run_id == run_id)
         with self._read() as connection:
-            text = connection.scalar(query)
-        return None if text is None else dict(from_json(text))
+            return reading.read_loop_state(connection, run_id)
 
     def decisions(self, run_id: str) -> DecisionTable:
         """Return the decisions of a run as arrays."""
@@ -314,12 +303,12 @@ class Store:
     def _check_order(self, connection: Connection, run_id: str, seqs: Sequence[int]) -> int:
         """Return the last number after `seqs` were written; a hole raises DataError."""
         if not seqs:
-            return _last_seq(connection, run_id)
+            return reading.read_last_seq(connection, run_id)
         if list(seqs) != list(range(seqs[0], seqs[0] + len(seqs))):
             raise DataError(f"decisions have seq {list(seqs)[:8]}; consecutive numbers are needed")
         last = self._last.get(run_id, -1)
         if seqs[0] > last + 1:
-            last = _last_seq(connection, run_id)
+            last = reading.read_last_seq(connection, run_id)
             if seqs[0] > last + 1:
                 raise DataError(f"the first decision has seq={seqs[0]}, but run {run_id} ends at {last}; no holes")
         return int(seqs[-1])
@@ -329,31 +318,3 @@ class Store:
         if not content:
             return 0
         return connection.exec_driver_sql(self._inserts[table], content).rowcount
-
-
-def _insert_sql(engine: Engine, table: Table) -> str:
-    """Return the driver's text of an insert that leaves existing rows alone, or brings the loop state forward."""
-    insert = (sqlite if engine.dialect.name == "sqlite" else postgresql).insert(table)
-    columns = [column.name for column in table.columns if column.name != "event_no"]
-    if table is schema.loop_state:
-        new = insert.excluded
-        insert = insert.on_conflict_do_update(
-            index_elements=["run_id"], set_={"seq": new.seq, "state": new.state}, where=table.c.seq <= new.seq
-        )
-    else:
-        insert = insert.on_conflict_do_nothing()
-    return str(insert.compile(dialect=engine.dialect, column_keys=columns))
-
-
-def _last_seq(connection: Connection, run_id: str) -> int:
-    found = connection.scalar(select(func.max(schema.decisions.c.seq)).where(schema.decisions.c.run_id == run_id))
-    return -1 if found is None else int(found)
-
-
-def _run_record(row: Mapping[Any, Any]) -> RunRecord:
-    values: dict[str, Any] = dict(row)
-    for name in _JSON_FIELDS:
-        values[name] = from_json(values[name])
-    for name in _TUPLE_FIELDS:
-        values[name] = tuple(values[name])
-    return RunRecord(**values)
