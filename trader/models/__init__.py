@@ -1,0 +1,1 @@
+"""Models from feature rows to scores, their ensemble, its training and its artefacts."""

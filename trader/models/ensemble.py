@@ -1,0 +1,148 @@
+"""Several models as one predictor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trader.core.errors import DataError
+from trader.core.protocols import Model, Prediction
+from trader.models.kernels import combine
+
+__all__ = ["Ensemble"]
+
+FloatArray = NDArray[np.float64]
+
+
+class Ensemble:
+    """Weighted mean of the members' standardised scores.
+
+    A member's score is divided by its scale, the standard deviation of its scores on the training set, so that
+    a weight says how much it counts and not how large its numbers are. All are then multiplied by one unit, the
+    weighted mean of the scales, which keeps the score an expected return in units of the symbol's volatility.
+    `Prediction.members` holds the scores in that unit: the ensemble's score is their weighted mean.
+
+    A member that abstains (NaN) is left out of that cell, one that raises out of that call, and the weights of
+    the others are renormalised; where none is left the ensemble abstains. The scores of a block of instants are
+    bit-identical to those of its instants one by one.
+
+    Parameters
+    ----------
+    members : mapping of str to Model
+        Fitted, by `name@version`, all on the same schema.
+    weights : mapping or sequence of float, optional
+        One a member, not negative, not all 0; they are normalised to sum 1. None or empty weighs equally.
+    scales : mapping of str to float, optional
+        Standard deviation of each member's scores on the training set; 1 where not given.
+    metadata : mapping, optional
+        What the artefact says of itself; see `trader.models.artifacts`.
+
+    Attributes
+    ----------
+    failures : mapping of str to int
+        Calls in which a member raised, by member.
+
+    Raises
+    ------
+    DataError
+        If there is no member, the schemas differ, or a weight or scale is not allowed.
+    """
+
+    def __init__(
+        self,
+        members: Mapping[str, Model],
+        weights: Mapping[str, float] | Sequence[float] | None = None,
+        *,
+        scales: Mapping[str, float] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not members:
+            raise DataError("members is empty; an ensemble needs at least one")
+        self.members: Mapping[str, Model] = MappingProxyType(dict(members))
+        self.feature_names = _shared_schema(self.members)
+        self.weights: Mapping[str, float] = MappingProxyType(_normalised(tuple(self.members), weights))
+        self.scales: Mapping[str, float] = MappingProxyType(_checked_scales(tuple(self.members), scales or {}))
+        self.metadata: Mapping[str, Any] = MappingProxyType(dict(metadata or {}))
+        self._failures = dict.fromkeys(self.members, 0)
+        self._weights = np.array(list(self.weights.values()))
+        scale = np.array(list(self.scales.values()))
+        self._factors = float(np.sum(self._weights * scale)) / scale
+
+    @property
+    def failures(self) -> Mapping[str, int]:
+        """Calls in which a member raised, by member."""
+        return MappingProxyType(self._failures)
+
+    def __call__(self, features: FloatArray) -> Prediction:
+        """Score features of shape (n_slices, n_symbols, n_features).
+
+        Raises
+        ------
+        DataError
+            If the shape is not that of the schema.
+        """
+        rows: FloatArray = np.ascontiguousarray(features, dtype=np.float64)
+        if rows.ndim != 3 or rows.shape[2] != len(self.feature_names):
+            raise DataError(
+                f"features have shape {rows.shape}; (n_slices, n_symbols, {len(self.feature_names)}) is needed"
+            )
+        shape = rows.shape[:2]
+        rows = rows.reshape(shape[0] * shape[1], rows.shape[2])
+        scores = np.empty((len(self.members), rows.shape[0]))
+        for position, (key, member) in enumerate(self.members.items()):
+            try:
+                scores[position] = member.predict(rows)
+            except Exception:  # noqa: BLE001 - whatever ails one member must not stop the others; it is counted
+                self._failures[key] += 1
+                scores[position] = np.nan
+        mean, scaled = combine(scores, self._weights, self._factors)
+        by_member = {key: scaled[position].reshape(shape) for position, key in enumerate(self.members)}
+        return Prediction(score=mean.reshape(shape), members=by_member)
+
+
+def _shared_schema(members: Mapping[str, Model]) -> tuple[str, ...]:
+    first, *others = members
+    schema = members[first].feature_names
+    if not schema:
+        raise DataError(f"member {first!r} is not fitted; only fitted models can be members")
+    for key in others:
+        if members[key].feature_names != schema:
+            raise DataError(
+                f"member {key!r} was fitted on {len(members[key].feature_names)} features that are not the "
+                f"{len(schema)} of {first!r}; all members need the same names in the same order"
+            )
+    return schema
+
+
+def _normalised(keys: tuple[str, ...], weights: Mapping[str, float] | Sequence[float] | None) -> dict[str, float]:
+    if weights is None or len(weights) == 0:
+        return dict.fromkeys(keys, 1.0 / len(keys))
+    if isinstance(weights, Mapping):
+        if set(weights) != set(keys):
+            raise DataError(f"weights are given for {sorted(weights)}; the members are {sorted(keys)}")
+        values = [float(weights[key]) for key in keys]
+    else:
+        if len(weights) != len(keys):
+            raise DataError(f"weights={tuple(weights)} are {len(weights)}; there are {len(keys)} members")
+        values = [float(weight) for weight in weights]
+    for key, value in zip(keys, values, strict=True):
+        if not (math.isfinite(value) and value >= 0):
+            raise DataError(f"weights[{key!r}]={value} is not allowed; it must be finite and not negative")
+    total = sum(values)
+    if not total > 0:
+        raise DataError("weights are all 0; at least one must be positive")
+    return {key: value / total for key, value in zip(keys, values, strict=True)}
+
+
+def _checked_scales(keys: tuple[str, ...], scales: Mapping[str, float]) -> dict[str, float]:
+    if unknown := sorted(set(scales) - set(keys)):
+        raise DataError(f"scales name {unknown[0]!r}; the members are {sorted(keys)}")
+    for key, value in scales.items():
+        if not (math.isfinite(value) and value > 0):
+            raise DataError(f"scales[{key!r}]={value} is not allowed; it must be finite and positive")
+    return {key: float(scales.get(key, 1.0)) for key in keys}

@@ -1,0 +1,1 @@
+"""Honest statistics: time-respecting splits, information coefficients, Sharpe ratios, resampling, leak guards."""
