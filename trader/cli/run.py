@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from trader.engine.prepare import Prepared
     from trader.reporting import Summary
 
-__all__ = ["register"]
+__all__ = ["feed_overrides", "register"]
 
-DataOption = Annotated[Path | None, typer.Option("--data", help="Trade a CSV or Parquet file of your own (gz allowed).")]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="Trade a CSV or Parquet file of your own (gz allowed).")
+]
 KindOption = Annotated[str | None, typer.Option("--kind", help="What the file holds: trades, quotes, bars or auto.")]
 MapOption = Annotated[
     list[str] | None, typer.Option("--map", metavar="OURS=THEIRS", help="Column mapping, e.g. --map price=last.")
@@ -77,11 +79,23 @@ def run(
         preset,
         config,
         assignments,
-        _overrides(data, kind, mapping, zone, feed, symbols, start, end, train_end, bars, models, seed, runs_dir)
-        | {"serve": {"port": port, "keep_up": keep_up or None}, "ray": {}},
+        feed_overrides(
+            data=data,
+            kind=kind,
+            mapping=mapping,
+            zone=zone,
+            feed=feed,
+            symbols=symbols,
+            start=start,
+            end=end,
+            bars=bars,
+        )
+        | {
+            "run": {"seed": seed, "runs_dir": runs_dir, "speed": speed},
+            "models": {"train_end": train_end, "load_from": models},
+            "serve": {"port": port, "keep_up": keep_up or None},
+        },
     )
-    if speed is not None:
-        settings = settings.model_copy(update={"run": settings.run.model_copy(update={"speed": speed})})
     from trader.bootstrap import trade
 
     _go(settings, as_json, lambda hooks: trade(settings, resume=resume, hooks=hooks))
@@ -114,7 +128,21 @@ def backtest(
         preset,
         config,
         assignments,
-        _overrides(data, kind, mapping, zone, feed, symbols, start, end, train_end, bars, models, seed, runs_dir),
+        feed_overrides(
+            data=data,
+            kind=kind,
+            mapping=mapping,
+            zone=zone,
+            feed=feed,
+            symbols=symbols,
+            start=start,
+            end=end,
+            bars=bars,
+        )
+        | {
+            "run": {"seed": seed, "runs_dir": runs_dir},
+            "models": {"train_end": train_end, "load_from": models},
+        },
     )
     if "batch_slices" not in settings.feed.model_fields_set:
         # How many instants travel together does not change decisions, only the time they take.
@@ -125,21 +153,19 @@ def backtest(
     _go(settings, as_json, lambda hooks: run_backtest(settings, hooks))
 
 
-def _overrides(
-    data: Path | None,
-    kind: str | None,
-    mapping: list[str] | None,
-    zone: str | None,
-    feed: str | None,
-    symbols: str | None,
-    start: str | None,
-    end: str | None,
-    train_end: str | None,
-    bars: str | None,
-    models: Path | None,
-    seed: int | None,
-    runs_dir: Path | None,
+def feed_overrides(
+    *,
+    data: Path | None = None,
+    kind: str | None = None,
+    mapping: list[str] | None = None,
+    zone: str | None = None,
+    feed: str | None = None,
+    symbols: str | None = None,
+    start: str | None = None,
+    end: str | None = None,
+    bars: str | None = None,
 ) -> dict[str, dict[str, Any]]:
+    """Return the settings that the options about data stand for; what was not given is None and ignored."""
     if data is not None and feed not in (None, "file"):
         raise UserError(f"--data {data} needs --feed file, not {feed!r}")
     columns = {}
@@ -150,7 +176,6 @@ def _overrides(
         columns[ours] = theirs
     bar_kind, _, bar_size = bars.partition(":") if bars else (None, "", "")
     return {
-        "run": {"seed": seed, "runs_dir": runs_dir},
         "feed": {
             "kind": "file" if data is not None else feed,
             "path": data,
@@ -161,7 +186,6 @@ def _overrides(
             "start": start,
             "end": end,
         },
-        "models": {"train_end": train_end, "load_from": models},
         "bars": {"kind": bar_kind, "size": bar_size or None},
     }
 

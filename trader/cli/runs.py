@@ -118,7 +118,9 @@ def watch(
 
 def _cell(value: Any) -> str:
     if isinstance(value, dict):
-        return "\n".join(f"{key} = {item:.6g}" if isinstance(item, float) else f"{key} = {item}" for key, item in value.items())
+        return "\n".join(
+            f"{key} = {item:.6g}" if isinstance(item, float) else f"{key} = {item}" for key, item in value.items()
+        )
     if isinstance(value, list):
         return "\n".join(str(item) for item in value)
     return str(value)

@@ -8,14 +8,16 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from trader.bars import BarBuilder
 from trader.core.errors import DataError
+from trader.core.market import BarBatch
 from trader.core.protocols import Feed
 from trader.engine.join import join_shards
 from trader.engine.shard import ShardProcessor
 from trader.features import CrossSection
 from trader.settings import Settings
 
-__all__ = ["FeatureSchema", "History", "feature_schema", "read_history"]
+__all__ = ["FeatureSchema", "History", "feature_schema", "read_bars", "read_history"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -60,6 +62,20 @@ def feature_schema(shard: ShardProcessor, n_symbols: int) -> FeatureSchema:
     """Return the columns of the features after the ranks across symbols are added."""
     ranks = CrossSection(shard.feature_names, n_symbols)
     return FeatureSchema(shard.feature_names + ranks.names, shard.left_out)
+
+
+def read_bars(feed: Feed, settings: Settings) -> BarBatch:
+    """Return all bars of a feed, built from its ticks where it carries ticks, the unfinished last ones included."""
+    if feed.info.kind == "bars":
+        return BarBatch.concat([batch.data for batch in feed.batches() if isinstance(batch.data, BarBatch)])
+    late_ns = int(settings.feed.max_late_ms * 1e6)
+    builder = BarBuilder(len(feed.info.universe), settings.bars.kind, settings.bars.size, max_late_ns=late_ns)
+    parts = []
+    for batch in feed.batches():
+        if not isinstance(batch.data, BarBatch):
+            parts.append(builder.update(batch.data))
+            parts.append(builder.advance(batch.watermark_ns))
+    return BarBatch.concat([*parts, builder.finish()])
 
 
 def read_history(

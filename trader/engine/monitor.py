@@ -86,9 +86,7 @@ class Monitor:
             message=message,
         )
 
-    def _lines(
-        self, last: Decision | None, values: np.ndarray, weights: np.ndarray
-    ) -> tuple[PositionLine, ...]:
+    def _lines(self, last: Decision | None, values: np.ndarray, weights: np.ndarray) -> tuple[PositionLine, ...]:
         if last is None:
             return ()
         held = [i for i in np.argsort(-np.abs(weights), kind="stable") if last.positions[i] != 0.0]

@@ -10,11 +10,10 @@ from typing import Any
 
 from trader import __version__
 from trader.core.errors import DataError
-from trader.core.market import BarBatch
 from trader.core.protocols import Feed
 from trader.data.feeds import open_feed
 from trader.data.quality import QualityReport, inspect
-from trader.engine.history import FeatureSchema, History, feature_schema, read_history, whole_shard
+from trader.engine.history import FeatureSchema, History, feature_schema, read_bars, read_history, whole_shard
 from trader.engine.plan import RunPlan, make_plan, periods_per_year
 from trader.models.artifacts import load_ensemble, save_ensemble
 from trader.models.training import train_ensemble
@@ -61,7 +60,7 @@ def prepare_run(
     report("loading data", 0.0)
     feed = open_feed(settings.feed, seed=settings.run.seed)
     plan = make_plan(settings, feed.info, mode=mode, run_id=run_id)
-    quality = _quality(feed)
+    quality = _quality(feed, settings)
     report("loading data", 1.0)
     if settings.models.load_from is None:
         history = read_history(feed, settings, plan.train_end_ns, lambda share: report("computing features", share))
@@ -112,14 +111,13 @@ def prepare_resume(settings: Settings, store: Store, run_id: str) -> Prepared:
     plan = make_plan(kept, feed.info, mode=record.mode, run_id=run_id)
     schema = feature_schema(whole_shard(feed, kept), len(feed.info.universe))
     extra = record.extra
-    return Prepared(plan, feed, schema, record.member_names, _quality(feed), extra.get("training"))
+    return Prepared(plan, feed, schema, record.member_names, _quality(feed, kept), extra.get("training"))
 
 
-def _quality(feed: Feed) -> QualityReport | None:
+def _quality(feed: Feed, settings: Settings) -> QualityReport | None:
     if feed.info.kind != "bars":
         return None
-    bars = BarBatch.concat([batch.data for batch in feed.batches() if isinstance(batch.data, BarBatch)])
-    return inspect(bars, feed.info.universe)
+    return inspect(read_bars(feed, settings), feed.info.universe)
 
 
 def _with_annual_scale(plan: RunPlan, history: History) -> RunPlan:

@@ -114,9 +114,7 @@ class ShardProcessor:
         self._carry = _last_rows(panel, features, carry)
         self.next_seq += 1
         late = 0 if self._builder is None else self._builder.late - late_before
-        return ShardOutput(
-            batch.seq, batch.watermark_ns, sent_ns, len(data), len(ready), late, panel, features, carry
-        )
+        return ShardOutput(batch.seq, batch.watermark_ns, sent_ns, len(data), len(ready), late, panel, features, carry)
 
     def _own(self, data: Any) -> Any:
         if self._takes_all:
@@ -164,9 +162,7 @@ class ShardProcessor:
             self._builder.restore(part("bars."))
 
 
-def _last_rows(
-    panel: BarPanel, features: NDArray[np.float64], carry: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _last_rows(panel: BarPanel, features: NDArray[np.float64], carry: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return each symbol's features at its last bar; `carry` where it has none."""
     if len(panel) == 0:
         return carry

@@ -25,11 +25,13 @@ from numpy.typing import NDArray
 from trader.core.errors import OperationError
 from trader.core.orders import TradingState
 from trader.core.protocols import FeedBatch, FeedInfo, Predictor
+from trader.data.buffer import BoundedBuffer
 from trader.data.feeds import open_feed
 from trader.engine.build import build_decider, build_shard
 from trader.engine.decider import Decider
 from trader.engine.monitor import Monitor
 from trader.engine.shard import ShardOutput, ShardProcessor
+from trader.engine.source import read_through
 from trader.reporting.status import RunStatus
 from trader.runtime.checkpoints import CheckpointFolder
 from trader.settings import Settings
@@ -86,10 +88,15 @@ class FeedPump(_Actor):
         super().__init__(context, "feed")
         self._feed = open_feed(context.settings.feed, seed=context.settings.run.seed)
         self._stop = threading.Event()
+        self._buffer: BoundedBuffer | None = None
 
     def stop(self) -> None:
         """End the running pump after the batch it is at."""
         self._stop.set()
+
+    def dropped_rows(self) -> int:
+        """Return how many rows the buffer has let go of, because the shards were too slow."""
+        return 0 if self._buffer is None else self._buffer.dropped_rows
 
     def pump(self, epoch: int, from_seq: int, shards: Sequence[Any]) -> bool:
         """Push the batches from `from_seq` on; return whether the feed was used up.
@@ -101,9 +108,15 @@ class FeedPump(_Actor):
         """
         self._epoch = epoch
         self._stop.clear()
+        feed_settings = self._context.settings.feed
+        if feed_settings.overflow == "block":
+            batches = self._feed.batches(from_seq)
+        else:
+            self._buffer = BoundedBuffer(feed_settings.buffer_batches, feed_settings.overflow)
+            batches = read_through(self._feed, from_seq, self._buffer)
         speed = self._context.settings.run.speed
         pending: collections.deque[Any] = collections.deque()
-        for batch in self._feed.batches(from_seq):
+        for batch in batches:
             if self._stop.is_set():
                 break
             if speed and batch.watermark_ns >= self._context.start_ns:

@@ -16,7 +16,7 @@ import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
 
 from trader.core.errors import OperationError, TraderError
-from trader.core.events import PartRestarted
+from trader.core.events import BufferOverflowed, PartRestarted
 from trader.core.orders import TradingState
 from trader.core.protocols import Predictor
 from trader.engine.join import split_symbols
@@ -118,6 +118,7 @@ class Session:
                 self._show(on_status, "stopping" if stopping else "")
         finished: bool = ray.get(pumping)
         ray.get(self._decision.finish.remote(self._epoch))
+        self._record_drops()
         if on_status is not None:
             self._show(on_status, "")
         return finished
@@ -127,6 +128,15 @@ class Session:
         with contextlib.suppress(RayActorError, GetTimeoutError):
             call = self._decision.status.options(concurrency_group=CONTROL)
             on_status(ray.get(call.remote(self._restarts, message), timeout=5.0))
+
+    def _record_drops(self) -> None:
+        dropped: int = ray.get(self._feed.dropped_rows.remote())
+        if dropped:
+            self._store.record_event(
+                BufferOverflowed(
+                    run_id=self._context.run_id, trace_id="", ts_ns=time.time_ns(), buffer="feed", dropped=dropped
+                )
+            )
 
     def _heal(self, error: RayError) -> None:
         """Wait until every part is back; give up where none had died."""

@@ -1,0 +1,74 @@
+"""What a run will do follows from settings and data."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import pytest
+
+from trader.core.errors import DataError, SettingsError
+from trader.core.market import Universe
+from trader.core.protocols import FeedInfo
+from trader.engine.plan import make_plan, new_run_id, periods_per_year
+from trader.settings import Settings, load_settings
+
+DAY = 86_400_000_000_000
+
+
+def _info(span: tuple[int, int] | None = (0, 1000 * DAY)) -> FeedInfo:
+    return FeedInfo("test", Universe(("A",)), "bars", frozenset({"close"}), "f" * 64, span)
+
+
+def _settings(**overrides: dict[str, object]) -> Settings:
+    return load_settings(None, None, overrides)
+
+
+def test_without_dates_half_trains_and_the_rest_trades() -> None:
+    """The default split is at `train_fraction` of the span, and trading starts right after it."""
+    plan = make_plan(_settings(models={"train_fraction": 0.25}), _info(), mode="backtest")
+    assert plan.train_end_ns == 250 * DAY
+    assert plan.start_ns == plan.train_end_ns + 1
+
+
+def test_days_are_inclusive() -> None:
+    """Training sees all of its last day."""
+    plan = make_plan(_settings(models={"train_end": "1970-01-31"}), _info(), mode="backtest")
+    assert plan.train_end_ns == 31 * DAY - 1
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"models": {"train_end": "1971-01-01"}, "feed": {"start": "1970-06-01"}}, "may not be traded on data"),
+        ({"models": {"train_end": "1999-01-01"}}, "outside the data"),
+        ({"models": {"train_end": "soon"}}, "models.train_end='soon' is not a day"),
+        ({"feed": {"start": "2030-01-01"}}, "feed.start=2030-01-01T00:00:00 is outside the data"),
+    ],
+)
+def test_dates_that_cannot_work_are_refused(overrides: dict[str, dict[str, object]], message: str) -> None:
+    """Overlap of training and trading, and dates outside the data."""
+    with pytest.raises(SettingsError, match=message):
+        make_plan(_settings(**overrides), _info(), mode="run")
+
+
+def test_a_live_feed_has_no_history() -> None:
+    """Nothing to train on is said so."""
+    with pytest.raises(DataError, match="no history"):
+        make_plan(_settings(), _info(None), mode="run")
+
+
+def test_run_ids_sort_by_time_and_differ() -> None:
+    """A thousand ids of one second do not collide more than chance allows."""
+    early, late = dt.datetime(2024, 1, 1), dt.datetime(2024, 1, 2)
+    assert new_run_id(early) < new_run_id(late)
+    assert len({new_run_id(early) for _ in range(20)}) > 15
+
+
+def test_periods_per_year() -> None:
+    """Business days are 252 a year; minutes of a 24-hour market 525,960."""
+    days = np.arange("2010-01-01", "2020-01-01", dtype="datetime64[D]")
+    business = days[np.is_busday(days)].astype("datetime64[ns]").astype(np.int64)
+    assert periods_per_year(business) == 252.0
+    assert periods_per_year(np.arange(10_000, dtype=np.int64) * 60_000_000_000) == pytest.approx(525_960)
+    assert periods_per_year(np.array([1])) == 252.0

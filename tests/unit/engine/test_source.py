@@ -1,0 +1,69 @@
+"""A buffered feed keeps its numbers, drops by rule and passes errors on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pytest
+
+from trader.core.errors import DataError, OperationError
+from trader.core.market import TradeBatch, Universe
+from trader.core.protocols import FeedBatch, FeedInfo
+from trader.data.buffer import BoundedBuffer
+from trader.engine.source import read_through
+
+
+class _Burst:
+    """A feed that gives all it has at once, and then may fail."""
+
+    info = FeedInfo("burst", Universe(("A",)), "trades", frozenset(), "x")
+
+    def __init__(self, n: int, error: Exception | None = None) -> None:
+        self._n = n
+        self._error = error
+        self.sent = 0
+
+    def batches(self, from_seq: int = 0) -> Iterator[FeedBatch]:
+        one = np.ones(1)
+        for seq in range(from_seq, self._n):
+            self.sent += 1
+            yield FeedBatch(seq, seq, TradeBatch(one, one, 0 * one, one, one, one))
+        if self._error is not None:
+            raise self._error
+
+    def rejected(self) -> Mapping[str, int]:
+        return {}
+
+
+def test_a_slow_consumer_sees_every_number_and_the_newest_rows() -> None:
+    """Dropped batches come as empty ones; rows delivered and dropped add up."""
+    feed, buffer = _Burst(50), BoundedBuffer(4, "drop_oldest")
+    stream = read_through(feed, 3, buffer)
+    first = next(stream)
+    while feed.sent < 47:
+        time.sleep(0.001)
+    rest = list(stream)
+    batches = [first, *rest]
+    assert [batch.seq for batch in batches] == list(range(3, 50))
+    assert len(rest[-1].data) == 1
+    assert buffer.dropped_batches > 30
+    assert sum(len(batch.data) for batch in batches) + buffer.dropped_rows == 47
+    marks = [batch.watermark_ns for batch in batches]
+    assert marks == sorted(marks)
+
+
+def test_a_blocking_buffer_loses_nothing() -> None:
+    """The source waits instead."""
+    buffer = BoundedBuffer(2, "block")
+    assert [len(batch.data) for batch in read_through(_Burst(30), 0, buffer)] == [1] * 30
+    assert buffer.dropped_rows == 0
+
+
+def test_an_error_of_the_source_reaches_the_consumer() -> None:
+    """After everything that was read before it."""
+    stream = read_through(_Burst(2, DataError("broken")), 0, BoundedBuffer(8))
+    assert [next(stream).seq, next(stream).seq] == [0, 1]
+    with pytest.raises(OperationError, match="broken"):
+        next(stream)
