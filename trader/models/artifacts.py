@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -60,7 +59,7 @@ def save_ensemble(ensemble: Ensemble, folder: Path, metadata: Mapping[str, Any] 
             member.save(temporary / key)
         manifest = _manifest(ensemble, _hashes(temporary), metadata or {})
         (temporary / _MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-        os.rename(temporary, folder)
+        temporary.rename(folder)
     except (OSError, TypeError, ValueError) as error:
         raise ModelError(f"the ensemble could not be written to {folder}: {error}") from error
     finally:

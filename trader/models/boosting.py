@@ -157,7 +157,7 @@ def _flat_tree(nodes: NDArray[np.void], n_features: int) -> tuple[IntArray, Floa
     inner: list[tuple[int, int]] = []
 
     def visit(node: int) -> int:
-        """Number the leaves below `node` from left to right; return their bits."""
+        """Return the bits of the leaves below `node`, numbered from left to right."""
         if nodes["is_leaf"][node]:
             leaves.append(node)
             return 1 << (len(leaves) - 1)

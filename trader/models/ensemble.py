@@ -42,11 +42,6 @@ class Ensemble:
     metadata : mapping, optional
         What the artefact says of itself; see `trader.models.artifacts`.
 
-    Attributes
-    ----------
-    failures : mapping of str to int
-        Calls in which a member raised, by member.
-
     Raises
     ------
     DataError
@@ -69,6 +64,7 @@ class Ensemble:
         self.scales: Mapping[str, float] = MappingProxyType(_checked_scales(tuple(self.members), scales or {}))
         self.metadata: Mapping[str, Any] = MappingProxyType(dict(metadata or {}))
         self._failures = dict.fromkeys(self.members, 0)
+        self._last_errors: dict[str, str] = {}
         self._weights = np.array(list(self.weights.values()))
         scale = np.array(list(self.scales.values()))
         self._factors = float(np.sum(self._weights * scale)) / scale
@@ -77,6 +73,11 @@ class Ensemble:
     def failures(self) -> Mapping[str, int]:
         """Calls in which a member raised, by member."""
         return MappingProxyType(self._failures)
+
+    @property
+    def last_errors(self) -> Mapping[str, str]:
+        """The last error of each member that ever raised."""
+        return MappingProxyType(self._last_errors)
 
     def __call__(self, features: FloatArray) -> Prediction:
         """Score features of shape (n_slices, n_symbols, n_features).
@@ -97,8 +98,9 @@ class Ensemble:
         for position, (key, member) in enumerate(self.members.items()):
             try:
                 scores[position] = member.predict(rows)
-            except Exception:  # noqa: BLE001 - whatever ails one member must not stop the others; it is counted
+            except Exception as error:  # noqa: BLE001 - what ails one member must not stop the others; it is counted
                 self._failures[key] += 1
+                self._last_errors[key] = repr(error)
                 scores[position] = np.nan
         mean, scaled = combine(scores, self._weights, self._factors)
         by_member = {key: scaled[position].reshape(shape) for position, key in enumerate(self.members)}

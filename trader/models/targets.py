@@ -72,7 +72,8 @@ def trailing_volatility(closes: FloatArray, window: int = 60, min_returns: int =
     sums = _rolling_sum(np.where(known, squares, 0.0), window)
     counts = _rolling_sum(known.astype(np.float64), window)
     usable = (counts >= min_returns) & (sums > 0.0)
-    return np.sqrt(np.divide(sums, counts, out=np.full(closes.shape, np.nan), where=usable))
+    mean_square: FloatArray = np.divide(sums, counts, out=np.full(closes.shape, np.nan), where=usable)
+    return np.sqrt(mean_square)
 
 
 def scaled_target(closes: FloatArray, horizon: int, *, demean: bool = True) -> FloatArray:
@@ -96,7 +97,7 @@ def scaled_target(closes: FloatArray, horizon: int, *, demean: bool = True) -> F
     ndarray of shape (n_slices, n_symbols)
         NaN where unknown.
     """
-    target = forward_returns(closes, horizon) / (trailing_volatility(closes) * np.sqrt(horizon))
+    target: FloatArray = forward_returns(closes, horizon) / (trailing_volatility(closes) * np.sqrt(horizon))
     if demean:
         known = np.isfinite(target)
         counts = known.sum(axis=1, keepdims=True)

@@ -85,7 +85,7 @@ def train_ensemble(
     """
     _check_shapes(features, feature_names, closes, ts_ns)
     _check_members(settings)
-    tell = on_progress or (lambda what, share: None)
+    tell = on_progress or (lambda *_: None)
     seen = int(np.searchsorted(ts_ns, _end_of_training(settings, ts_ns, train_end_ns), side="right"))
     features, closes, ts_ns = features[:seen], closes[:seen], ts_ns[:seen]
     target = scaled_target(closes, settings.horizon)

@@ -97,7 +97,8 @@ def information_coefficient(
     norm = np.sqrt((left**2).sum(axis=1) * (right**2).sum(axis=1))
     usable = (counts >= max(min_symbols, 2)) & (norm > 0.0)
     correlation = np.divide(product, norm, out=np.full(counts.size, np.nan), where=usable)
-    return np.clip(correlation, -1.0, 1.0)
+    clipped: FloatArray = np.clip(correlation, -1.0, 1.0)  # rounding may leave the bounds by an ulp
+    return clipped
 
 
 def ic_summary(ic: FloatArray, *, lags: int | None = None, level: float = 0.95) -> ICSummary:
