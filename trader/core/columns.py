@@ -67,6 +67,25 @@ class Columns:
         return type(self)(**{name: column[rows] for name, column in self.columns().items()})
 
     @classmethod
+    def record_dtype(cls) -> np.dtype[np.void]:
+        """Return the structured dtype of one row: what a kernel fills before `from_records` makes the columns."""
+        return np.dtype([(name, np.dtype(dtype)) for name, dtype in cls.DTYPES.items()], align=True)
+
+    @classmethod
+    def from_records(cls, records: NDArray[np.void]) -> Self:
+        """Return rows of `record_dtype` as columns.
+
+        The copies are right by construction, so the checks of the constructor are left out: hot paths make
+        one or two small tables per decision.
+        """
+        table = object.__new__(cls)
+        for name in cls.DTYPES:
+            column = records[name].copy()
+            column.flags.writeable = False
+            object.__setattr__(table, name, column)
+        return table
+
+    @classmethod
     def empty(cls) -> Self:
         """Return a table of no rows."""
         return cls(**{name: np.empty(0, dtype) for name, dtype in cls.DTYPES.items()})

@@ -1,0 +1,168 @@
+"""Compiled judgement of orders, one after the other; `risk.gate` states the rules."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from trader.core.orders import DENIAL_REASONS, DenialReason
+
+__all__ = ["LIMITS", "PASSED", "judge_orders"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+Records = NDArray[np.record]
+
+LIMITS = np.dtype(
+    [
+        (name, np.float64)
+        for name in (
+            "position",
+            "gross",
+            "net",
+            "herfindahl",
+            "concentration_floor",
+            "price_collar",
+            "data_age_ns",
+        )
+    ]
+)
+"""The limits as one record; infinite where a rule is off."""
+
+PASSED = -1
+"""The code of an order that no rule refuses; other codes are positions in `DENIAL_REASONS`."""
+
+_NO_PRICE = DENIAL_REASONS.index(DenialReason.NO_PRICE)
+_INVALID_QUANTITY = DENIAL_REASONS.index(DenialReason.INVALID_QUANTITY)
+_STALE_DATA = DENIAL_REASONS.index(DenialReason.STALE_DATA)
+_PRICE_COLLAR = DENIAL_REASONS.index(DenialReason.PRICE_COLLAR)
+_REDUCING_ONLY = DENIAL_REASONS.index(DenialReason.REDUCING_ONLY)
+_POSITION = DENIAL_REASONS.index(DenialReason.POSITION_LIMIT)
+_GROSS = DENIAL_REASONS.index(DenialReason.GROSS_LIMIT)
+_NET = DENIAL_REASONS.index(DenialReason.NET_LIMIT)
+_CONCENTRATION = DENIAL_REASONS.index(DenialReason.CONCENTRATION)
+_ORDER_RATE = DENIAL_REASONS.index(DenialReason.ORDER_RATE)
+
+_LIMIT_ORDER = 1
+_TOLERANCE = 1e-9
+"""Relative; sums of weights are rounded, and a target that uses a limit up may pass."""
+
+
+@njit(cache=True)
+def reduces(before: float, signed: float) -> bool:
+    """Return whether a change brings a quantity nearer to zero without crossing it."""
+    after = before + signed
+    return abs(after) < abs(before) and after * before >= 0.0
+
+
+@njit(cache=True)
+def worse(before: float, after: float, limit: float) -> bool:
+    """Return whether a measure ends beyond its limit and further out than it was."""
+    return after > limit * (1.0 + _TOLERANCE) and after > before
+
+
+@njit(cache=True)
+def judge_message(
+    symbol_id: int,
+    side: int,
+    quantity: float,
+    kind: int,
+    limit_price: float,
+    prices: FloatArray,
+    age_ns: IntArray,
+    limits: np.record,
+) -> tuple[int, float, float]:
+    """Judge what an order says by itself: code, value, limit."""
+    if not (np.isfinite(quantity) and quantity > 0.0 and abs(side) == 1):
+        return _INVALID_QUANTITY, side * quantity, 0.0
+    if symbol_id < 0 or symbol_id >= prices.size or not prices[symbol_id] > 0.0:
+        return _NO_PRICE, np.nan, 0.0
+    if age_ns[symbol_id] > limits.data_age_ns:
+        return _STALE_DATA, age_ns[symbol_id] * 1e-9, limits.data_age_ns * 1e-9
+    if kind == _LIMIT_ORDER:
+        distance = abs(limit_price / prices[symbol_id] - 1.0)
+        if not distance <= limits.price_collar:
+            return _PRICE_COLLAR, distance, limits.price_collar
+    return PASSED, 0.0, 0.0
+
+
+@njit(cache=True)
+def judge_exposure(weights: FloatArray, s: int, change: float, limits: np.record) -> tuple[int, float, float]:
+    """Judge what the book becomes if the weight of `s` changes: code, value, limit."""
+    gross, net, square_sum = 0.0, 0.0, 0.0
+    for i in range(weights.size):
+        gross += abs(weights[i])
+        net += weights[i]
+        square_sum += weights[i] * weights[i]
+    before, after = weights[s], weights[s] + change
+    new_gross = gross + abs(after) - abs(before)
+    new_net = net + change
+    if worse(abs(before), abs(after), limits.position):
+        return _POSITION, abs(after), limits.position
+    if worse(gross, new_gross, limits.gross):
+        return _GROSS, new_gross, limits.gross
+    if worse(abs(net), abs(new_net), limits.net):
+        return _NET, abs(new_net), limits.net
+    if new_gross > 0.0 and new_gross >= limits.concentration_floor:
+        herfindahl = square_sum / gross**2 if gross > 0.0 else 0.0
+        new_herfindahl = (square_sum + after * after - before * before) / new_gross**2
+        if worse(herfindahl, new_herfindahl, limits.herfindahl):
+            return _CONCENTRATION, new_herfindahl, limits.herfindahl
+    return PASSED, 0.0, 0.0
+
+
+@njit(cache=True)
+def judge_orders(
+    symbol_id: NDArray[np.int32],
+    side: NDArray[np.int8],
+    quantity: FloatArray,
+    kind: NDArray[np.int8],
+    limit_price: FloatArray,
+    positions: FloatArray,
+    open_quantity: FloatArray,
+    prices: FloatArray,
+    age_ns: IntArray,
+    equity: float,
+    reducing_only: bool,
+    n_recent: int,
+    max_recent: int,
+    limits: Records,
+    values: FloatArray,
+    bounds: FloatArray,
+) -> NDArray[np.int8]:
+    """Return a code for each order; an order that passes changes the book that the next ones see.
+
+    `n_recent` orders passed within the last minute, and at most `max_recent` may. `values` and `bounds` receive
+    what was measured and the limit it broke.
+    """
+    codes = np.empty(symbol_id.size, np.int8)
+    held = positions.copy()
+    exposure = positions + open_quantity
+    weights = np.zeros(prices.size)
+    for s in range(prices.size):
+        if exposure[s] != 0.0 and prices[s] > 0.0 and equity > 0.0:
+            weights[s] = exposure[s] * prices[s] / equity
+    for row in range(symbol_id.size):
+        s = symbol_id[row]
+        code, value, bound = judge_message(
+            s, side[row], quantity[row], kind[row], limit_price[row], prices, age_ns, limits[0]
+        )
+        if code == PASSED:
+            signed = side[row] * quantity[row]
+            reducing = reduces(held[s], signed) and reduces(exposure[s], signed)
+            if not reducing:
+                if reducing_only or not equity > 0.0:
+                    code, value, bound = _REDUCING_ONLY, abs(exposure[s] + signed), abs(exposure[s])
+                else:
+                    code, value, bound = judge_exposure(weights, s, signed * prices[s] / equity, limits[0])
+        if code == PASSED and n_recent >= max_recent:
+            code, value, bound = _ORDER_RATE, n_recent + 1.0, float(max_recent)
+        if code == PASSED:
+            n_recent += 1
+            held[s] += signed
+            exposure[s] += signed
+            if equity > 0.0:
+                weights[s] = exposure[s] * prices[s] / equity
+        codes[row], values[row], bounds[row] = code, value, bound
+    return codes

@@ -1,0 +1,194 @@
+"""A broker on paper: fills at prices that come after the decision, with costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trader.core.market import MarketSlice
+from trader.core.orders import FillBatch, OrderBatch, fill_ids
+from trader.core.protocols import BrokerUpdate, Withdrawal
+from trader.core.snapshot import pack, unpack
+from trader.execution.liquidity import DailyLiquidity
+from trader.execution.matching import (
+    ADMITTED,
+    ENDED_BY_NUMBER,
+    ENDED_BY_TIME,
+    KNOWN,
+    OPEN_ORDER,
+    REJECTIONS,
+    TERMS,
+    admit_orders,
+    drop_ended,
+    match_orders,
+)
+from trader.settings.sections import ExecutionSettings
+
+__all__ = ["PaperBroker"]
+
+FloatArray = NDArray[np.float64]
+
+_FILL = FillBatch.record_dtype()
+_NOTHING = BrokerUpdate(FillBatch.empty())
+_ENDINGS = {ENDED_BY_TIME: "immediate_or_cancel", ENDED_BY_NUMBER: "too_many_fills"}
+
+
+class PaperBroker:
+    """Executes orders against bars; implements `trader.core.protocols.Broker`.
+
+    - An order decided at `t` is active from `t + latency`. It meets the first price known then: the open of a
+      bar that begins at or after it, else the close of the bar; never a slice at or before `t`.
+    - A market order takes what it meets. A limit order that is marketable on arrival takes too, at the limit
+      at worst; one that waits is filled at its limit if a whole bar trades through it (low below a buy's limit,
+      high above a sell's; the close where these are unknown).
+    - Taking costs half the spread and market impact (`trader.execution.costs`); waiting costs neither.
+      Commission is charged on every fill, with the minimum once an order.
+    - Where volume is known, the orders of a name may take `max_participation` of each bar's, in whole lots. The
+      rest works on (GTC) or is withdrawn after its first bar (IOC).
+    - A quantity that is not positive, an unknown symbol, side or kind, and a limit order without a positive
+      limit are rejected.
+    - An order id at or below the highest seen is a repeat and ignored: ids rise in time.
+
+    Parameters
+    ----------
+    n_symbols : int
+    settings : ExecutionSettings
+    """
+
+    def __init__(self, n_symbols: int, settings: ExecutionSettings) -> None:
+        self._n_symbols = n_symbols
+        self._latency_ns = round(settings.latency_ms * 1e6)
+        self._terms = np.zeros(1, TERMS)
+        self._terms["half_spread"] = settings.half_spread_bps * 1e-4
+        self._terms["impact_coefficient"] = settings.impact_coefficient
+        self._terms["assumed_daily_dollar_volume"] = settings.assumed_daily_dollar_volume
+        self._terms["max_participation"] = settings.max_participation
+        self._terms["commission_rate"] = settings.commission_bps * 1e-4
+        self._terms["commission_minimum"] = settings.commission_minimum
+        self._terms["lot_size"] = settings.lot_size
+        self._liquidity = DailyLiquidity(n_symbols)
+        self._book = np.zeros(max(64, n_symbols), OPEN_ORDER)
+        self._n_open = 0
+        self._last_id = -1
+
+    def submit(self, orders: OrderBatch) -> tuple[Withdrawal, ...]:
+        """Accept orders; return those it rejects. An id it already knows is ignored."""
+        if not len(orders):
+            return ()
+        self._make_room(len(orders))
+        codes = admit_orders(
+            self._book,
+            self._n_open,
+            orders.order_id,
+            orders.symbol_id,
+            orders.side,
+            orders.quantity,
+            orders.kind,
+            orders.limit_price,
+            orders.time_in_force,
+            orders.ts_ns,
+            self._latency_ns,
+            self._n_symbols,
+            self._last_id,
+        )
+        self._n_open += int(np.count_nonzero(codes == ADMITTED))
+        self._last_id = max(self._last_id, int(orders.order_id.max()))
+        if not codes.any():
+            return ()
+        return tuple(
+            Withdrawal(
+                int(orders.order_id[row]),
+                int(orders.symbol_id[row]),
+                float(orders.quantity[row]),
+                REJECTIONS[codes[row]],
+                rejected=True,
+            )
+            for row in np.flatnonzero(codes > KNOWN).tolist()
+        )
+
+    def cancel_all(self, reason: str) -> tuple[Withdrawal, ...]:
+        """Withdraw every open order."""
+        withdrawn = tuple(self._withdrawal(row, reason) for row in range(self._n_open))
+        self._n_open = 0
+        return withdrawn
+
+    def on_slice(self, market: MarketSlice) -> BrokerUpdate:
+        """Let open orders meet the market; return fills in order of order id."""
+        self._liquidity.begin(market.ts_ns)
+        update = self._match(market) if self._n_open else _NOTHING
+        self._liquidity.add(market.close, market.volume)
+        return update
+
+    def open_quantity(self) -> FloatArray:
+        """Return the signed quantity still working per symbol, shape (n_symbols,)."""
+        quantity = np.zeros(self._n_symbols)
+        if self._n_open:
+            working = self._book[: self._n_open]
+            np.add.at(quantity, working["symbol_id"], working["side"] * working["remaining"])
+        return quantity
+
+    def state(self) -> dict[str, Any]:
+        """Return everything needed to go on, as JSON-ready values."""
+        return {
+            "book": pack(self._book[: self._n_open]),
+            "last_id": self._last_id,
+            "liquidity": self._liquidity.state(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned."""
+        self._liquidity.restore(state["liquidity"])
+        working = unpack(state["book"], OPEN_ORDER)
+        self._n_open = 0
+        self._make_room(working.size)
+        self._book[: working.size] = working
+        self._n_open = working.size
+        self._last_id = int(state["last_id"])
+
+    def _match(self, market: MarketSlice) -> BrokerUpdate:
+        fills = np.empty(self._n_open, _FILL)
+        status = np.empty(self._n_open, np.int8)
+        n_fills = match_orders(
+            self._book,
+            self._n_open,
+            market.ts_ns,
+            market.ts_open_ns,
+            market.open,
+            market.high,
+            market.low,
+            market.close,
+            market.volume,
+            market.spread,
+            self._liquidity.volatility,
+            self._liquidity.volume,
+            self._terms,
+            fills,
+            status,
+        )
+        withdrawn: tuple[Withdrawal, ...] = ()
+        if (status >= ENDED_BY_TIME).any():
+            withdrawn = tuple(
+                self._withdrawal(row, _ENDINGS[int(status[row])])
+                for row in np.flatnonzero(status >= ENDED_BY_TIME).tolist()
+            )
+        self._n_open = drop_ended(self._book, self._n_open, status)
+        if not n_fills:
+            return BrokerUpdate(_NOTHING.fills, withdrawn)
+        fills = fills[:n_fills]
+        fills["fill_id"] = fill_ids(fills["order_id"], fills["fill_id"])
+        return BrokerUpdate(FillBatch.from_records(fills), withdrawn)
+
+    def _withdrawal(self, row: int, reason: str) -> Withdrawal:
+        order = self._book[row]
+        return Withdrawal(
+            int(order["order_id"]), int(order["symbol_id"]), float(order["remaining"]), reason, rejected=False
+        )
+
+    def _make_room(self, count: int) -> None:
+        if self._n_open + count > self._book.size:
+            book = np.zeros(2 * (self._n_open + count), OPEN_ORDER)
+            book[: self._n_open] = self._book[: self._n_open]
+            self._book = book

@@ -1,0 +1,59 @@
+"""Compiled loops of planning: weights to order records."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+__all__ = ["fill_order_records"]
+
+FloatArray = NDArray[np.float64]
+Records = NDArray[np.record]
+
+_SIDES = (-1, 1)
+_LIMIT = 1
+
+
+@njit(cache=True)
+def whole_lots(quantity: float, lot: float) -> float:
+    """Return `quantity` rounded down to a multiple of `lot`; 0 allows any. A rounding error short counts as whole."""
+    return np.floor(quantity / lot + 1e-9) * lot if lot > 0.0 else quantity
+
+
+@njit(cache=True)
+def fill_order_records(
+    records: Records,
+    target: FloatArray,
+    current: FloatArray,
+    positions: FloatArray,
+    prices: FloatArray,
+    equity: float,
+    lot: float,
+    min_value: float,
+    kind: int,
+    offset: float,
+) -> int:
+    """Write sells, then buys, each by symbol, and return how many."""
+    count = 0
+    for side in _SIDES:
+        for s in range(target.size):
+            change = target[s] - current[s]
+            if target[s] == 0.0:
+                change = -positions[s]
+            if change * side <= 0.0 or not np.isfinite(prices[s]):
+                continue
+            if target[s] == 0.0:
+                quantity = abs(positions[s])
+            else:
+                quantity = whole_lots(abs(change) * equity / prices[s], lot)
+                if quantity <= 0.0 or quantity * prices[s] < min_value:
+                    continue
+            records[count].symbol_id = s
+            records[count].side = side
+            records[count].quantity = quantity
+            records[count].kind = kind
+            records[count].limit_price = prices[s] * (1.0 + side * offset) if kind == _LIMIT else np.nan
+            records[count].reference_price = prices[s]
+            count += 1
+    return count

@@ -1,0 +1,86 @@
+"""From target weights to the orders that reach them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trader.core.orders import OrderBatch, OrderKind, TimeInForce, order_ids
+from trader.execution.kernels import fill_order_records
+from trader.settings.sections import ExecutionSettings
+
+__all__ = ["OrderPlanner"]
+
+FloatArray = NDArray[np.float64]
+
+_RECORD = OrderBatch.record_dtype()
+_NO_ORDERS = OrderBatch.empty()
+
+
+class OrderPlanner:
+    """Plans one order a name, as if no other order were open: the caller cancels those first.
+
+    The quantity is the difference of weights times equity over price, rounded down to whole lots; one worth
+    less than `min_order_value` is left out. A target of zero closes the position exactly, whatever the lot and
+    the value. Sells come before buys, each by symbol; ids follow from the decision's number.
+
+    A limit order is priced `limit_offset_bps` beyond the last price, towards the other side if positive.
+    All orders work until filled or replaced (GTC).
+
+    Parameters
+    ----------
+    settings : ExecutionSettings
+    """
+
+    def __init__(self, settings: ExecutionSettings) -> None:
+        self._lot = settings.lot_size
+        self._min_value = settings.min_order_value
+        self._kind = OrderKind.LIMIT if settings.order_kind == "limit" else OrderKind.MARKET
+        self._offset = settings.limit_offset_bps * 1e-4
+
+    def plan(
+        self,
+        seq: int,
+        ts_ns: int,
+        *,
+        target: FloatArray,
+        current: FloatArray,
+        positions: FloatArray,
+        prices: FloatArray,
+        equity: float,
+    ) -> OrderBatch:
+        """Return the orders of decision `seq`.
+
+        Parameters
+        ----------
+        seq, ts_ns : int
+            Number and time of the decision.
+        target, current : ndarray of shape (n_symbols,)
+            Weights wanted and held; equal weights make no order.
+        positions : ndarray of shape (n_symbols,)
+            Units held.
+        prices : ndarray of shape (n_symbols,)
+            Last prices; a symbol with NaN is not traded.
+        equity : float
+            In currency.
+        """
+        records = np.empty(target.size, _RECORD)
+        count = fill_order_records(
+            records,
+            target,
+            current,
+            positions,
+            prices,
+            equity,
+            self._lot,
+            self._min_value,
+            int(self._kind),
+            self._offset,
+        )
+        if count == 0:
+            return _NO_ORDERS
+        records = records[:count]
+        records["order_id"] = order_ids(seq, count)
+        records["time_in_force"] = TimeInForce.GTC
+        records["ts_ns"] = ts_ns
+        return OrderBatch.from_records(records)

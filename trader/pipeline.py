@@ -1,0 +1,253 @@
+"""The decision loop: one slice of the market in, one `Decision` out. Pure: no I/O, no wall clock.
+
+The life of an order, told by `DecisionLoop.step`:
+
+1. The broker lets the orders of earlier decisions meet the slice; the ledger books their fills.
+2. Last prices and the estimates of risk take the closes; positions are marked; the gate notes the equity.
+3. If a rebalance is due, the sizer turns scores into target weights.
+4. The broker withdraws what was still open: every rebalance replaces the orders of the one before.
+5. The planner turns the difference to the target into orders, sells first, with ids made of `seq` and place.
+6. The gate lets each through, or denies it with a reason.
+7. The broker accepts those, or rejects them; they may fill from the next slice on, after latency.
+8. The decision records it all; a backtest, a replay and a live run differ only in who calls `step`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from risk.gate import RiskGate
+from trader.core.decision import Decision
+from trader.core.errors import DataError
+from trader.core.market import BarPanel, MarketSlice
+from trader.core.orders import Denial, OrderBatch, TradingState, order_ids
+from trader.core.protocols import Broker, Withdrawal
+from trader.core.snapshot import pack, restore_into
+from trader.execution.broker import PaperBroker
+from trader.execution.planner import OrderPlanner
+from trader.portfolio.kernels import weights_of
+from trader.portfolio.ledger import Ledger
+from trader.portfolio.prices import LastPrices
+from trader.portfolio.sizing import Sizer
+from trader.portfolio.volatility import EwmaRisk
+from trader.settings.sections import ExecutionSettings, GateSettings, SizingSettings
+
+__all__ = ["DecisionLoop"]
+
+FloatArray = NDArray[np.float64]
+
+_NO_ORDERS = OrderBatch.empty()
+_LOOSE_FIRST = (TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED)
+
+
+class DecisionLoop:
+    """Trades a portfolio on the scores it is given.
+
+    A rebalance is due on every `rebalance_every`-th decision (by `seq`), unless orders of the one before have
+    not reached the market yet: with a latency longer than a bar they would be replaced before they could trade.
+    Between rebalances open orders work on. Whenever the trading state tightens, open orders are withdrawn.
+
+    Parameters
+    ----------
+    n_symbols : int
+    sizing : SizingSettings
+    execution : ExecutionSettings
+    gate : GateSettings
+    broker : Broker, optional
+        A `PaperBroker` by default.
+    """
+
+    def __init__(
+        self,
+        n_symbols: int,
+        *,
+        sizing: SizingSettings,
+        execution: ExecutionSettings,
+        gate: GateSettings,
+        broker: Broker | None = None,
+    ) -> None:
+        self._n_symbols = n_symbols
+        self._rebalance_every = sizing.rebalance_every
+        self._latency_ns = round(execution.latency_ms * 1e6)
+        self.ledger = Ledger(n_symbols, execution.initial_cash)
+        self._last = LastPrices(n_symbols)
+        self._risk = EwmaRisk(n_symbols, sizing.volatility_halflife)
+        self._sizer = Sizer(sizing)
+        self._planner = OrderPlanner(execution)
+        self._gate = RiskGate(n_symbols, gate)
+        self._broker: Broker = PaperBroker(n_symbols, execution) if broker is None else broker
+        self._target: FloatArray = np.zeros(n_symbols)
+        self._in_flight_until_ns = 0
+        self._ts_ns = -1
+        self._seq = -1
+        self._withdrawals: list[Withdrawal] = []
+
+    @property
+    def trading_state(self) -> TradingState:
+        """What the gate lets through now."""
+        return self._gate.trading_state
+
+    def warm_up(self, panel: BarPanel) -> None:
+        """Let estimates and last prices see the past; nothing is decided."""
+        for row in range(len(panel)):
+            market = panel.slice_at(row)
+            self._advance(market.ts_ns)
+            self._broker.on_slice(market)
+        self._risk.update(self._last.update(panel.ts_ns, panel.close))
+
+    def step(self, seq: int, market: MarketSlice, score: FloatArray, members: Mapping[str, FloatArray]) -> Decision:
+        """Decide on one slice.
+
+        Parameters
+        ----------
+        seq : int
+            Number of the decision; rises from call to call.
+        market : MarketSlice
+            The bars that have just closed.
+        score : ndarray of shape (n_symbols,)
+            The ensemble's score; NaN abstains.
+        members : mapping of str to ndarray of shape (n_symbols,)
+            Only recorded.
+
+        Raises
+        ------
+        DataError
+            If the number or the time does not rise, or the scores have another shape.
+        """
+        self._check(seq, score)
+        self._advance(market.ts_ns)
+        self._seq = seq
+        update = self._broker.on_slice(market)
+        self._withdrawals.extend(update.withdrawals)
+        self.ledger.apply(update.fills)
+        equity = self._mark(market)
+        if self._is_due(seq, market.ts_ns):
+            orders, denials = self._rebalance(seq, market.ts_ns, score, equity)
+        else:
+            orders, denials = _NO_ORDERS, ()
+        withdrawals = tuple(self._withdrawals)
+        self._withdrawals.clear()
+        return Decision(
+            seq=seq,
+            ts_ns=market.ts_ns,
+            equity=equity,
+            cash=self.ledger.cash,
+            positions=self.ledger.positions.copy(),
+            prices=self._last.prices.copy(),
+            score=score,
+            members=members,
+            target=self._target,
+            orders=orders,
+            denials=denials,
+            fills=update.fills,
+            withdrawals=withdrawals,
+            state_changes=self._gate.take_changes(),
+        )
+
+    def set_trading_state(self, state: TradingState, who: str, why: str) -> None:
+        """Change what the gate lets through, at once; a stricter state withdraws all open orders.
+
+        The next decision records the change and the withdrawals.
+        """
+        before = self._gate.trading_state
+        self._gate.set_state(state, who, why)
+        self._withdraw_if_tighter(before)
+
+    def state(self) -> dict[str, Any]:
+        """Return everything needed to go on after the last decision, ready for JSON."""
+        return {
+            "seq": self._seq,
+            "ts_ns": self._ts_ns,
+            "in_flight_until_ns": self._in_flight_until_ns,
+            "withdrawals": [[w.order_id, w.symbol_id, w.remaining, w.reason, w.rejected] for w in self._withdrawals],
+            "target": pack(self._target),
+            "ledger": self.ledger.state(),
+            "prices": self._last.state(),
+            "risk": self._risk.state(),
+            "gate": self._gate.state(),
+            "broker": dict(self._broker.state()),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned, with the same settings.
+
+        Raises
+        ------
+        DataError
+            If the state is that of another number of symbols.
+        """
+        target = np.zeros(self._n_symbols)
+        restore_into(target, state["target"], "target")
+        self._target = target
+        self._seq = int(state["seq"])
+        self._ts_ns = int(state["ts_ns"])
+        self._in_flight_until_ns = int(state["in_flight_until_ns"])
+        self._withdrawals = [Withdrawal(*fields) for fields in state["withdrawals"]]
+        self.ledger.restore(state["ledger"])
+        self._last.restore(state["prices"])
+        self._risk.restore(state["risk"])
+        self._gate.restore(state["gate"])
+        self._broker.restore(state["broker"])
+
+    def _check(self, seq: int, score: FloatArray) -> None:
+        if seq <= self._seq:
+            raise DataError(f"seq={seq}; decision {self._seq} was made already, a later number is needed")
+        if score.shape != (self._n_symbols,):
+            raise DataError(f"score has shape {score.shape}; ({self._n_symbols},) is needed")
+
+    def _advance(self, ts_ns: int) -> None:
+        if ts_ns <= self._ts_ns:
+            raise DataError(f"market.ts_ns={ts_ns}; a time after {self._ts_ns}, that of the slice before, is needed")
+        self._ts_ns = ts_ns
+
+    def _mark(self, market: MarketSlice) -> float:
+        """Take the closes and return the equity they make; losses may tighten the trading state."""
+        returns = self._last.update(np.array((market.ts_ns,)), market.close[None, :])
+        self._risk.update(returns)
+        self.ledger.mark(self._last.prices)
+        equity = self.ledger.equity
+        before = self._gate.trading_state
+        self._gate.observe(market.ts_ns, equity)
+        self._withdraw_if_tighter(before)
+        return equity
+
+    def _withdraw_if_tighter(self, before: TradingState) -> None:
+        after = self._gate.trading_state
+        if _LOOSE_FIRST.index(after) > _LOOSE_FIRST.index(before):
+            self._withdrawals.extend(self._broker.cancel_all(after.value))
+
+    def _is_due(self, seq: int, ts_ns: int) -> bool:
+        return seq % self._rebalance_every == 0 and ts_ns >= self._in_flight_until_ns
+
+    def _rebalance(
+        self, seq: int, ts_ns: int, score: FloatArray, equity: float
+    ) -> tuple[OrderBatch, tuple[Denial, ...]]:
+        """Replace open orders by those that lead to the target; return what passed the gate and what did not."""
+        self._withdrawals.extend(self._broker.cancel_all("replaced"))
+        self.ledger.settle_before(int(order_ids(seq, 1)[0]))
+        prices, positions = self._last.prices, self.ledger.positions
+        if equity > 0.0:
+            current = weights_of(positions, prices, equity)
+            self._target = self._sizer.target(score, prices, current, self._risk)
+        else:
+            current = self._target = np.zeros(self._n_symbols)
+        planned = self._planner.plan(
+            seq, ts_ns, target=self._target, current=current, positions=positions, prices=prices, equity=equity
+        )
+        passed, denials = self._gate.check(
+            planned,
+            ts_ns=ts_ns,
+            positions=positions,
+            prices=prices,
+            price_ts_ns=self._last.ts_ns,
+            equity=equity,
+            open_quantity=self._broker.open_quantity(),
+        )
+        if len(passed):
+            self._withdrawals.extend(self._broker.submit(passed))
+            self._in_flight_until_ns = ts_ns + self._latency_ns
+        return passed, denials

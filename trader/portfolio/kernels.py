@@ -1,0 +1,144 @@
+"""Compiled loops of the portfolio: booking fills, marking, and the running estimates of risk."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+__all__ = [
+    "book_fills",
+    "carry_prices",
+    "market_value",
+    "unrealised_pnl",
+    "update_moments",
+    "weights_of",
+]
+
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+@njit(cache=True)
+def book_fills(
+    symbol_id: NDArray[np.int32],
+    side: NDArray[np.int8],
+    quantity: FloatArray,
+    price: FloatArray,
+    commission: FloatArray,
+    spread_cost: FloatArray,
+    impact_cost: FloatArray,
+    positions: FloatArray,
+    average_cost: FloatArray,
+    realised: FloatArray,
+    totals: FloatArray,
+) -> int:
+    """Book fills one by one, in place, by the average-cost method.
+
+    A fill in the direction of the position moves the average cost; one against it realises the difference to
+    the average; one that crosses zero does both, and the new position costs the fill's price.
+
+    `totals` holds cash, commission, spread cost, impact cost and traded value, in currency.
+    Returns the row of the first unknown symbol, in which case nothing was booked, or -1.
+    """
+    for row in range(symbol_id.size):
+        if symbol_id[row] < 0 or symbol_id[row] >= positions.size:
+            return row
+    for row in range(symbol_id.size):
+        s = symbol_id[row]
+        held = positions[s]
+        signed = side[row] * quantity[row]
+        if held * signed >= 0.0:
+            size = abs(held) + quantity[row]
+            average_cost[s] = (abs(held) * average_cost[s] + quantity[row] * price[row]) / size
+        else:
+            closed = min(quantity[row], abs(held))
+            realised[s] += closed * (price[row] - average_cost[s]) * np.sign(held)
+            if quantity[row] > abs(held):
+                average_cost[s] = price[row]
+        positions[s] = held + signed
+        if positions[s] == 0.0:
+            average_cost[s] = 0.0
+        totals[0] -= signed * price[row] + commission[row]
+        totals[1] += commission[row]
+        totals[2] += spread_cost[row]
+        totals[3] += impact_cost[row]
+        totals[4] += quantity[row] * price[row]
+    return -1
+
+
+@njit(cache=True)
+def market_value(positions: FloatArray, marks: FloatArray, average_cost: FloatArray) -> float:
+    """Return the value of all positions in currency; one without a mark counts at its average cost."""
+    value = 0.0
+    for s in range(positions.size):
+        if positions[s] != 0.0:
+            value += positions[s] * (marks[s] if np.isfinite(marks[s]) else average_cost[s])
+    return value
+
+
+@njit(cache=True)
+def unrealised_pnl(positions: FloatArray, marks: FloatArray, average_cost: FloatArray) -> float:
+    """Return the gain of all open positions over their average cost, in currency."""
+    gain = 0.0
+    for s in range(positions.size):
+        if positions[s] != 0.0 and np.isfinite(marks[s]):
+            gain += positions[s] * (marks[s] - average_cost[s])
+    return gain
+
+
+@njit(cache=True)
+def weights_of(positions: FloatArray, prices: FloatArray, equity: float) -> FloatArray:
+    """Return positions as fractions of equity; a symbol without a price has weight 0."""
+    weights = np.zeros(positions.size)
+    for s in range(positions.size):
+        if positions[s] != 0.0 and np.isfinite(prices[s]):
+            weights[s] = positions[s] * prices[s] / equity
+    return weights
+
+
+@njit(cache=True)
+def carry_prices(ts_ns: IntArray, close: FloatArray, prices: FloatArray, price_ts_ns: IntArray) -> FloatArray:
+    """Carry last prices over instants, in place; return simple returns since the last price before each.
+
+    `close` has shape (n_slices, n_symbols); the return of a symbol without a bar, or at its first, is NaN.
+    """
+    returns = np.full(close.shape, np.nan)
+    for row in range(close.shape[0]):
+        for s in range(close.shape[1]):
+            if np.isfinite(close[row, s]):
+                if np.isfinite(prices[s]):
+                    returns[row, s] = close[row, s] / prices[s] - 1.0
+                prices[s] = close[row, s]
+                price_ts_ns[s] = ts_ns[row]
+    return returns
+
+
+@njit(cache=True)
+def update_moments(
+    returns: FloatArray,
+    decay: float,
+    square_sum: FloatArray,
+    weight_sum: FloatArray,
+    count: IntArray,
+    co_moment: FloatArray,
+) -> None:
+    """Add returns, shape (n_slices, n_symbols), to exponentially weighted sums, in place.
+
+    A missing return leaves a symbol's own sums alone and counts as zero in the co-moments, which are thereby
+    sums of outer products and stay positive semi-definite whatever is missing.
+    """
+    n_symbols = returns.shape[1]
+    for row in range(returns.shape[0]):
+        for i in range(n_symbols):
+            r_i = returns[row, i]
+            known = np.isfinite(r_i)
+            if known:
+                square_sum[i] = decay * square_sum[i] + r_i * r_i
+                weight_sum[i] = decay * weight_sum[i] + 1.0
+                count[i] += 1
+            for j in range(i + 1):
+                product = r_i * returns[row, j] if known and np.isfinite(returns[row, j]) else 0.0
+                co_moment[i, j] = decay * co_moment[i, j] + product
+                co_moment[j, i] = co_moment[i, j]

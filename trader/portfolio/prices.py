@@ -1,0 +1,57 @@
+"""The last known price of every symbol, and how old it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trader.core.snapshot import pack, restore_into
+from trader.portfolio.kernels import carry_prices
+
+__all__ = ["LastPrices"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+class LastPrices:
+    """Carries closes forward.
+
+    Examples
+    --------
+    >>> last = LastPrices(2)
+    >>> last.update(np.array([1]), np.array([[10.0, np.nan]]))
+    array([[nan, nan]])
+    >>> last.update(np.array([2, 3]), np.array([[np.nan, 4.0], [11.0, 5.0]])).round(3)
+    array([[ nan,  nan],
+           [0.1 , 0.25]])
+    >>> last.prices.tolist(), last.ts_ns.tolist()
+    ([11.0, 5.0], [3, 3])
+    """
+
+    def __init__(self, n_symbols: int) -> None:
+        self.prices: FloatArray = np.full(n_symbols, np.nan)
+        """Shape (n_symbols,), quote currency; NaN before a symbol's first bar."""
+        self.ts_ns: IntArray = np.zeros(n_symbols, np.int64)
+        """Close stamp of the bar each price comes from, shape (n_symbols,)."""
+
+    def update(self, ts_ns: IntArray, close: FloatArray) -> FloatArray:
+        """Take the closes of some instants, shape (n_slices, n_symbols); return the returns they make.
+
+        A return is simple, and runs from the symbol's last price before; NaN where a symbol has no bar, or no
+        price before it.
+        """
+        returns: FloatArray = carry_prices(ts_ns, close, self.prices, self.ts_ns)
+        return returns
+
+    def state(self) -> dict[str, Any]:
+        """Return everything needed to go on, ready for JSON."""
+        return {"prices": pack(self.prices), "ts_ns": pack(self.ts_ns)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned."""
+        restore_into(self.prices, state["prices"], "prices")
+        restore_into(self.ts_ns, state["ts_ns"], "ts_ns")

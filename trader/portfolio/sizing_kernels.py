@@ -1,0 +1,199 @@
+"""Compiled steps from scores to target weights; `trader.portfolio.sizing` states the rules."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+__all__ = ["fit_limits", "risk_multiplier", "standardise", "target_weights", "throttle"]
+
+FloatArray = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+MAX_STANDARD_SCORE = 3.0
+"""Standardised scores are cut here, lest one outlier takes the whole portfolio."""
+
+VOLATILITY_FLOOR = 0.1
+"""Share of the mean volatility below which none is believed: a price that hardly moves is stale, not safe."""
+
+
+@njit(cache=True)
+def standardise(score: FloatArray, active: Mask) -> FloatArray:
+    """Return scores less their mean over their deviation across active names, cut at ±3; 0 elsewhere.
+
+    A single active name keeps its score, which has the unit already; equal scores say nothing and become 0.
+    """
+    standard = np.zeros(score.size)
+    count, total = 0, 0.0
+    for i in range(score.size):
+        if active[i]:
+            count += 1
+            total += score[i]
+    if count == 0:
+        return standard
+    mean = total / count if count > 1 else 0.0
+    square_sum = 0.0
+    for i in range(score.size):
+        if active[i]:
+            square_sum += (score[i] - mean) ** 2
+    deviation = np.sqrt(square_sum / count) if count > 1 else 1.0
+    if deviation <= 1e-12 * abs(mean):
+        return standard
+    for i in range(score.size):
+        if active[i]:
+            standard[i] = min(max((score[i] - mean) / deviation, -MAX_STANDARD_SCORE), MAX_STANDARD_SCORE)
+    return standard
+
+
+@njit(cache=True)
+def shape_of(standard: FloatArray, volatility: FloatArray, active: Mask, tilt: float, long_only: bool) -> FloatArray:
+    """Return weights of gross 1 at most: `tilt` in equal parts, the rest in proportion to score over volatility."""
+    shape = np.zeros(standard.size)
+    count, volatility_sum = 0, 0.0
+    for i in range(standard.size):
+        if active[i]:
+            count += 1
+            volatility_sum += volatility[i]
+    if count == 0:
+        return shape
+    floor = VOLATILITY_FLOOR * volatility_sum / count
+    gross = 0.0
+    for i in range(standard.size):
+        if active[i]:
+            shape[i] = standard[i] / max(volatility[i], floor)
+            gross += abs(shape[i])
+    for i in range(standard.size):
+        if active[i]:
+            scored = shape[i] / gross if gross > 0.0 else 0.0
+            shape[i] = tilt / count + (1.0 - tilt) * scored
+            if long_only:
+                shape[i] = max(shape[i], 0.0)
+    return shape
+
+
+@njit(cache=True)
+def risk_multiplier(
+    shape: FloatArray, held: FloatArray, volatility: FloatArray, co_moment: FloatArray, target_variance: float
+) -> float:
+    """Return k ≥ 0 for which `held + k * shape` has the target variance per bar, or comes nearest to it.
+
+    Variances are taken with covariance `volatility_i volatility_j C_ij / sqrt(C_ii C_jj)`; a held name whose
+    risk is unknown counts as riskless.
+    """
+    n = shape.size
+    a, b = np.zeros(n), np.zeros(n)
+    for i in range(n):
+        if np.isfinite(volatility[i]) and co_moment[i, i] > 0.0:
+            unit = volatility[i] / np.sqrt(co_moment[i, i])
+            a[i], b[i] = shape[i] * unit, held[i] * unit
+    shape_variance, cross, held_variance = 0.0, 0.0, 0.0
+    for i in range(n):
+        row_shape, row_held = 0.0, 0.0
+        for j in range(n):
+            row_shape += co_moment[i, j] * a[j]
+            row_held += co_moment[i, j] * b[j]
+        shape_variance += a[i] * row_shape
+        cross += a[i] * row_held
+        held_variance += b[i] * row_held
+    if shape_variance <= 0.0:
+        return 1.0
+    discriminant = cross * cross - shape_variance * (held_variance - target_variance)
+    return max((math.sqrt(max(discriminant, 0.0)) - cross) / shape_variance, 0.0)
+
+
+@njit(cache=True)
+def settle_names(
+    target: FloatArray, current: FloatArray, held: Mask, max_weight: float, band: float, long_only: bool
+) -> Mask:
+    """Cut each name to its limits and leave small differences alone, in place; return which names stay put."""
+    fixed = np.zeros(target.size, np.bool_)
+    for i in range(target.size):
+        lowest = 0.0 if long_only else -max_weight
+        target[i] = min(max(target[i], lowest), max_weight)
+        allowed = lowest <= current[i] <= max_weight
+        near = abs(target[i] - current[i]) < band and target[i] != 0.0
+        if allowed and (held[i] or near):
+            target[i] = current[i]
+            fixed[i] = True
+    return fixed
+
+
+@njit(cache=True)
+def fit_limits(target: FloatArray, fixed: Mask, max_gross: float, max_net: float) -> None:
+    """Scale what may move towards zero until gross and net fit, in place; if that cannot do, scale everything."""
+    gross_fixed, gross_free, net_fixed, net_free = 0.0, 0.0, 0.0, 0.0
+    for i in range(target.size):
+        if fixed[i]:
+            gross_fixed += abs(target[i])
+            net_fixed += target[i]
+        else:
+            gross_free += abs(target[i])
+            net_free += target[i]
+    if gross_fixed <= max_gross and abs(net_fixed) <= max_net:
+        factor = 1.0
+        if gross_fixed + gross_free > max_gross:
+            factor = (max_gross - gross_fixed) / gross_free
+        if abs(net_fixed + factor * net_free) > max_net:
+            room = max_net - net_fixed if net_free > 0.0 else max_net + net_fixed
+            factor = min(factor, room / abs(net_free))
+        for i in range(target.size):
+            if not fixed[i]:
+                target[i] *= factor
+    else:
+        gross, net = gross_fixed + gross_free, abs(net_fixed + net_free)
+        factor = 1.0
+        if gross > max_gross:
+            factor = max_gross / gross
+        if net * factor > max_net:
+            factor = max_net / net
+        for i in range(target.size):
+            target[i] *= factor
+
+
+@njit(cache=True)
+def throttle(target: FloatArray, current: FloatArray, max_turnover: float) -> None:
+    """Go only so far from `current` towards `target` as turnover allows, in place."""
+    turnover = 0.0
+    for i in range(target.size):
+        turnover += abs(target[i] - current[i])
+    if turnover > max_turnover:
+        share = max_turnover / turnover
+        for i in range(target.size):
+            target[i] = current[i] + share * (target[i] - current[i])
+
+
+@njit(cache=True)
+def target_weights(
+    score: FloatArray,
+    prices: FloatArray,
+    current: FloatArray,
+    volatility: FloatArray,
+    co_moment: FloatArray,
+    target_variance: float,
+    max_weight: float,
+    max_gross: float,
+    max_net: float,
+    max_turnover: float,
+    band: float,
+    tilt: float,
+    long_only: bool,
+) -> FloatArray:
+    """Return target weights, shape (n_symbols,)."""
+    n = score.size
+    active = np.zeros(n, np.bool_)
+    held = np.zeros(n)
+    for i in range(n):
+        active[i] = np.isfinite(score[i]) and np.isfinite(prices[i]) and volatility[i] > 0.0
+        if not active[i]:
+            held[i] = current[i]
+    standard = standardise(score, active)
+    target: FloatArray = shape_of(standard, volatility, active, tilt, long_only)
+    target *= risk_multiplier(target, held, volatility, co_moment, target_variance)
+    target += held
+    fixed = settle_names(target, current, ~active, max_weight, band, long_only)
+    fit_limits(target, fixed, max_gross, max_net)
+    throttle(target, current, max_turnover)
+    return target
