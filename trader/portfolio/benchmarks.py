@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 from numpy.typing import NDArray
 
-from trader.core.errors import DataError
+from trader.data.datasets import Benchmark
 
-__all__ = ["Benchmark", "buy_and_hold"]
+__all__ = ["buy_and_hold", "index_equity"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -17,51 +15,17 @@ IntArray = NDArray[np.int64]
 _WEEK_NS = 7 * 86_400 * 10**9
 
 
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Benchmark:
-    """A price series to compare with, on its own time stamps.
+def index_equity(index: Benchmark, ts_ns: IntArray, initial_equity: float) -> FloatArray | None:
+    """Return what `initial_equity` put into an index at `ts_ns[0]` is worth at each stamp, shape of `ts_ns`.
 
-    Parameters
-    ----------
-    name : str
-        As reports print it.
-    ts_ns : ndarray of shape (n,)
-        Close stamps, UTC nanoseconds, strictly increasing.
-    price : ndarray of shape (n,)
-        Positive and finite; an index that pays no dividends into its price understates what it earned.
-
-    Raises
-    ------
-    DataError
-        If the shapes differ, the stamps do not increase or a price is not positive.
+    Each stamp reads the last level at or before it, so nothing from the future is used. None when the index does
+    not cover the stamps: it starts after the first, or ends a week or more before the last.
     """
-
-    name: str
-    ts_ns: IntArray
-    price: FloatArray
-
-    def __post_init__(self) -> None:
-        if self.ts_ns.shape != self.price.shape or self.ts_ns.ndim != 1 or not self.ts_ns.size:
-            raise DataError(
-                f"benchmark {self.name!r}: ts_ns has shape {self.ts_ns.shape}, price {self.price.shape}; "
-                "one equal dimension and at least one row are needed"
-            )
-        if not (np.diff(self.ts_ns) > 0).all():
-            raise DataError(f"benchmark {self.name!r}: ts_ns must be strictly increasing")
-        if not (np.isfinite(self.price) & (self.price > 0)).all():
-            raise DataError(f"benchmark {self.name!r}: prices must be finite and above 0")
-
-    def equity_at(self, ts_ns: IntArray, initial_equity: float) -> FloatArray | None:
-        """Return what `initial_equity` put in at `ts_ns[0]` is worth at each stamp, shape of `ts_ns`.
-
-        Each stamp reads the last price at or before it, so nothing from the future is used. None when the
-        benchmark does not cover the stamps: it starts after the first, or ends a week or more before the last.
-        """
-        row = np.searchsorted(self.ts_ns, ts_ns, side="right") - 1
-        if not ts_ns.size or row[0] < 0 or ts_ns[-1] - self.ts_ns[-1] >= _WEEK_NS:
-            return None
-        equity: FloatArray = initial_equity * self.price[row] / self.price[row[0]]
-        return equity
+    row = np.searchsorted(index.ts_ns, ts_ns, side="right") - 1
+    if not ts_ns.size or row[0] < 0 or ts_ns[-1] - index.ts_ns[-1] >= _WEEK_NS:
+        return None
+    equity: FloatArray = initial_equity * index.close[row] / index.close[row[0]]
+    return equity
 
 
 def buy_and_hold(prices: FloatArray, initial_equity: float, *, cost_rate: float, entry_row: int = 1) -> FloatArray:

@@ -155,8 +155,7 @@ def _intervals(
         return sharpe_ratio(pairs[:, 0], periods_per_year) - sharpe_ratio(pairs[:, 1], periods_per_year)
 
     pairs = np.column_stack([returns, bench])
-    shared = {"level": level, "n_resamples": n_resamples, "seed": seed}
-    active = bootstrap_interval(mean_active, pairs, **shared)
-    moves = np.ptp(returns) > 0.0 and np.ptp(bench) > 0.0
-    sharpe = bootstrap_interval(sharpe_difference, pairs, **shared) if moves else nothing
-    return {"active_return": active, "sharpe_difference": sharpe}
+    return {
+        "active_return": bootstrap_interval(mean_active, pairs, level, n_resamples, seed),
+        "sharpe_difference": bootstrap_interval(sharpe_difference, pairs, level, n_resamples, seed),
+    }

@@ -18,14 +18,13 @@ from trader.portfolio.returns import (
     annual_return,
     annual_volatility,
     day_returns,
-    forward_returns,
     moments,
     period_returns,
-    signal_hit_rate,
     sortino_ratio,
 )
-from trader.portfolio.trading import Costs, Exposure, cost_breakdown, exposure
+from trader.portfolio.trading import Costs, Exposure, cost_breakdown, exposure, exposure_summary
 from trader.validation.bootstrap import bootstrap_interval
+from trader.validation.ic import hit_rate
 from trader.validation.sharpe import deflated_sharpe, probabilistic_sharpe, sharpe_ratio
 
 __all__ = ["Performance", "performance"]
@@ -73,7 +72,7 @@ class Performance:
     hit_rate_days : float
         Share of days with a return that gained, among those with a return other than 0.
     hit_rate_signals : float
-        Share of scores with the sign of the return that followed over the horizon, all names.
+        Share of scores with the sign of the outcome, all names.
     probabilistic_sharpe : float
         Probability that the true Sharpe ratio is above 0.
     deflated_sharpe : float
@@ -133,8 +132,8 @@ def performance(
     prices: FloatArray,
     fills: FillBatch,
     score: FloatArray | None = None,
+    outcome: FloatArray | None = None,
     periods_per_year: float = 252.0,
-    horizon: int = 1,
     n_trials: int = 1,
     seed: int = 0,
     level: float = 0.95,
@@ -153,12 +152,10 @@ def performance(
         Units held and last known prices at those instants; prices may be NaN where nothing is held.
     fills : FillBatch
         All executions of the run.
-    score : ndarray of shape (n_instants, n_symbols), optional
-        Scores of the ensemble, for the hit rate of signals; NaN abstains.
+    score, outcome : ndarray of shape (n_instants, n_symbols), optional
+        Scores of the ensemble and what they are judged by, such as the returns that followed; NaN is left out.
     periods_per_year : float, default 252
         Instants per year.
-    horizon : int, default 1
-        Instants over which a score is judged.
     n_trials : int, default 1
         Strategies tried before this one was kept.
     seed : int
@@ -189,7 +186,6 @@ def performance(
     gross, net = exposure(positions, prices, equity)
     costs = cost_breakdown(fills, final - initial)
     resampling: dict[str, Any] = {"level": level, "n_resamples": n_resamples, "seed": seed}
-    forward = forward_returns(prices, horizon)
     return Performance(
         start_ns=int(ts_ns[0]),
         end_ns=int(ts_ns[-1]),
@@ -214,11 +210,11 @@ def performance(
         best_day=float(days.max()) if days.size else _NAN,
         worst_day=float(days.min()) if days.size else _NAN,
         hit_rate_days=float(np.mean(moved > 0.0)) if moved.size else _NAN,
-        hit_rate_signals=_NAN if score is None else signal_hit_rate(score, forward),
+        hit_rate_signals=_NAN if score is None or outcome is None else hit_rate(score, outcome),
         probabilistic_sharpe=probabilistic_sharpe(returns),
         deflated_sharpe=deflated_sharpe(returns, n_trials),
         n_trials=n_trials,
-        exposure=_exposure(gross, net),
+        exposure=exposure_summary(gross, net),
         turnover=_turnover(costs.traded_value, equity, periods_per_year),
         n_fills=len(fills),
         costs=costs,
@@ -249,17 +245,9 @@ def _check(
 
 
 def _sharpe_interval(returns: FloatArray, periods_per_year: float, resampling: Mapping[str, Any]) -> Interval:
-    if returns.size < _MIN_FOR_INTERVAL or np.ptp(returns) == 0.0:
+    if returns.size < _MIN_FOR_INTERVAL:
         return _NAN, _NAN
     return bootstrap_interval(lambda sample: sharpe_ratio(sample, periods_per_year), returns, **resampling)
-
-
-def _exposure(gross: FloatArray, net: FloatArray) -> Exposure:
-    known = np.isfinite(gross)
-    if not known.any():
-        return Exposure(_NAN, _NAN, _NAN, _NAN)
-    gross = gross[known]
-    return Exposure(float(gross.mean()), float(gross.max()), float(net[known].mean()), float(np.mean(gross > 0.0)))
 
 
 def _turnover(traded_value: float, equity: FloatArray, periods_per_year: float) -> float:

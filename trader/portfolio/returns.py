@@ -9,11 +9,9 @@ __all__ = [
     "annual_return",
     "annual_volatility",
     "day_returns",
-    "forward_returns",
     "moments",
     "period_returns",
     "rolling_sharpe",
-    "signal_hit_rate",
     "sortino_ratio",
 ]
 
@@ -103,30 +101,3 @@ def rolling_sharpe(returns: FloatArray, window: int, periods_per_year: float) ->
     with np.errstate(divide="ignore", invalid="ignore"):
         out[window - 1 :] = np.where(deviation > 1e-15, mean / deviation * np.sqrt(periods_per_year), np.nan)
     return out
-
-
-def forward_returns(prices: FloatArray, horizon: int) -> FloatArray:
-    """Return the return over the next `horizon` rows, shape of `prices`; NaN at the end and without prices."""
-    out = np.full(prices.shape, np.nan)
-    if 0 < horizon < prices.shape[0]:
-        out[:-horizon] = prices[horizon:] / prices[:-horizon] - 1.0
-    return out
-
-
-def signal_hit_rate(score: FloatArray, forward: FloatArray) -> float:
-    """Return how often the sign of a score was that of the return that followed, over instants and names.
-
-    Parameters
-    ----------
-    score, forward : ndarray of shape (n_instants, n_symbols)
-        Pairs with a NaN or a zero on either side say nothing and are left out.
-
-    Returns
-    -------
-    float
-        Fraction; NaN when no pair is left.
-    """
-    spoken = np.isfinite(score) & np.isfinite(forward) & (score != 0.0) & (forward != 0.0)
-    if not spoken.any():
-        return float("nan")
-    return float(np.mean(np.sign(score[spoken]) == np.sign(forward[spoken])))

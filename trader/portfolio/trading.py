@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from trader.core.orders import FillBatch
 
-__all__ = ["Costs", "Exposure", "cost_breakdown", "exposure", "holding_values", "pnl_by_symbol"]
+__all__ = ["Costs", "Exposure", "cost_breakdown", "exposure", "exposure_summary", "holding_values", "pnl_by_symbol"]
 
 FloatArray = NDArray[np.float64]
 
@@ -100,6 +100,15 @@ def exposure(positions: FloatArray, prices: FloatArray, equity: FloatArray) -> t
     values = holding_values(positions, prices)
     base = np.where(equity > 0.0, equity, np.nan)
     return np.abs(values).sum(axis=1) / base, values.sum(axis=1) / base
+
+
+def exposure_summary(gross: FloatArray, net: FloatArray) -> Exposure:
+    """Return the averages of what `exposure` returned."""
+    known = np.isfinite(gross)
+    if not known.any():
+        return Exposure(float("nan"), float("nan"), float("nan"), float("nan"))
+    gross = gross[known]
+    return Exposure(float(gross.mean()), float(gross.max()), float(net[known].mean()), float(np.mean(gross > 0.0)))
 
 
 def pnl_by_symbol(fills: FillBatch, final_positions: FloatArray, final_prices: FloatArray) -> FloatArray:

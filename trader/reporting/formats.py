@@ -6,7 +6,7 @@ import datetime as dt
 import math
 from typing import TypeGuard
 
-__all__ = ["DASH", "count", "day", "duration", "instant", "interval", "money", "number", "percent", "plural"]
+__all__ = ["DASH", "count", "day", "duration", "instant", "interval", "money", "number", "percent", "plural", "title"]
 
 DASH = "–"
 
@@ -56,7 +56,7 @@ def count(value: float | None) -> str:
     return f"{value:,.0f}"
 
 
-def interval(ends: tuple[float, float] | None, digits: int = 2, *, as_percent: bool = False) -> str:
+def interval(ends: tuple[float | None, float | None] | None, digits: int = 2, *, as_percent: bool = False) -> str:
     """Return both ends.
 
     >>> interval((0.125, 0.5)), interval((-0.01, 0.02), 1, as_percent=True)
@@ -110,6 +110,15 @@ def plural(n: int, noun: str) -> str:
     ('1 order', '1,200 orders')
     """
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def title(name: str) -> str:
+    """Return a name as a heading has it: the first letter large, underscores as spaces.
+
+    >>> title("equal-weight buy-and-hold"), title("position_limit")
+    ('Equal-weight buy-and-hold', 'Position limit')
+    """
+    return name[:1].upper() + name[1:].replace("_", " ")
 
 
 def _known(value: float | None) -> TypeGuard[float]:

@@ -59,6 +59,9 @@ class LiveView:
         self._printed: float | None = None
         self._unprinted: RunStatus | None = None
         self._live: Live | None = None
+        self._status: RunStatus | None = None
+        self._stage = ""
+        self._stage_began = 0.0
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -69,28 +72,69 @@ class LiveView:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._end_stage(done=error is None)
         if self._live is not None:
+            if self._status is not None:
+                self._draw(None)
             self._live.stop()
             self._live = None
         elif self._unprinted is not None:
             self._print(self._unprinted)
+
+    def progress(self, stage: str, share: float) -> None:
+        """Show that `stage` has come to `share` (0 to 1) of its work; the stage before it is then done."""
+        now = self._clock()
+        if stage != self._stage:
+            self._end_stage()
+            self._stage, self._stage_began = stage, now
+        if self._live is not None:
+            self._draw(_stage_bar(stage, share, now - self._stage_began))
+        elif share == 0.0:
+            self._console.print(f"{stage} …", markup=False, highlight=False)
 
     def update(self, status: RunStatus) -> None:
         """Show `status`; without a terminal, at most one line every `plain_every_s` seconds."""
         now = self._clock()
         if self._began is None:
             self._began = now
+        self._end_stage()
+        self._status = status
         if self._live is not None:
-            self._live.update(render(status, now - self._began, self._console.width), refresh=True)
+            self._draw(None)
         elif self._printed is None or now - self._printed >= self._plain_every_s:
             self._printed = now
             self._print(status)
         else:
             self._unprinted = status
 
+    def _draw(self, stage: RenderableType | None) -> None:
+        parts: list[RenderableType] = []
+        if self._status is not None and self._began is not None:
+            parts.append(render(self._status, self._clock() - self._began, self._console.width))
+        if stage is not None:
+            parts.append(stage)
+        if self._live is not None:
+            self._live.update(Group(*parts), refresh=True)
+
+    def _end_stage(self, *, done: bool = True) -> None:
+        """Leave a line of the stage that ended, with the time it took."""
+        if self._stage and done and self._live is not None:
+            took = fmt.duration(self._clock() - self._stage_began)
+            self._console.print(Text.assemble(("✓ ", "green"), self._stage, (f"  {took}", "dim")))
+        self._stage = ""
+
     def _print(self, status: RunStatus) -> None:
         self._unprinted = None
         self._console.print(plain_line(status), markup=False, highlight=False, soft_wrap=True)
+
+
+def _stage_bar(stage: str, share: float, elapsed_s: float) -> RenderableType:
+    row = Table.grid(padding=(0, 2))
+    row.add_column(min_width=22, no_wrap=True)
+    row.add_column(width=40)
+    row.add_column(no_wrap=True, style="dim")
+    row.add_row(f"  {stage}", ProgressBar(total=1.0, completed=share), fmt.duration(elapsed_s))
+    return row
 
 
 def plain_line(status: RunStatus) -> str:
