@@ -1,0 +1,48 @@
+"""The application: `serve run serve.app:build_app model_dir=runs/RUN_ID/models`."""
+
+# No `from __future__ import annotations` here: Ray Serve reads the class of the builder's argument from its
+# signature and would see a string.
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+from ray.serve import Application
+
+from serve.deployments import ensemble_deployment, ingress_deployment
+from serve.ingress import Limits
+
+__all__ = ["AppArgs", "build_app"]
+
+
+class AppArgs(BaseModel):
+    """Arguments of the application; on the command line each is `name=value`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), use_attribute_docstrings=True)
+
+    model_dir: Path
+    """Folder of a saved ensemble; every node that runs a replica must see it."""
+    replicas: int = Field(1, ge=1)
+    """Replicas of the ensemble, each with all its members."""
+    replica_cpus: float = Field(0.25, ge=0)
+    """Logical CPUs that a replica of the ensemble reserves."""
+    ingress_cpus: float = Field(0.1, ge=0)
+    """Logical CPUs that the HTTP ingress reserves."""
+    max_rows: int = Field(4096, ge=1)
+    """Largest number of feature rows in one request."""
+    max_body_bytes: int = Field(16 * 2**20, ge=1)
+    """Longest request body."""
+    request_timeout_s: float = Field(10.0, gt=0)
+    """Deadline of one request, in which it is repeated if its replica dies."""
+
+
+def build_app(args: AppArgs) -> Application:
+    """Return the application, ready for `ray.serve.run`.
+
+    Parameters
+    ----------
+    args : AppArgs
+        On the command line, `serve run serve.app:build_app model_dir=… replicas=2`.
+    """
+    ensemble = ensemble_deployment(replicas=args.replicas, cpus=args.replica_cpus).bind(str(args.model_dir.resolve()))
+    limits = Limits(max_rows=args.max_rows, max_body_bytes=args.max_body_bytes)
+    return ingress_deployment(cpus=args.ingress_cpus).bind(ensemble, limits, args.request_timeout_s)

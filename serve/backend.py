@@ -1,0 +1,119 @@
+"""What the HTTP interface asks of the ensemble: in this process, or through a handle of Ray Serve."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from ray.exceptions import RayTaskError
+from ray.serve.handle import DeploymentHandle
+
+from serve.retry import Attempts, RetryPolicy, is_transient, own_error
+from serve.service import EnsembleDescription, EnsembleService
+from trader.core.protocols import Prediction
+
+__all__ = ["Backend", "HandleBackend", "InProcessBackend"]
+
+FloatArray = NDArray[np.float64]
+
+_SCRAPE_TIMEOUT_S = 2.0
+
+
+class Backend(Protocol):
+    """The ensemble, wherever it runs. Errors are those of `trader.core.errors`."""
+
+    async def score(self, feature_names: tuple[str, ...], features: FloatArray) -> Prediction:
+        """Score one instant, features of shape (n_symbols, n_features) in the order of `feature_names`."""
+        ...
+
+    async def describe(self) -> EnsembleDescription:
+        """Say which models answer."""
+        ...
+
+    async def probe(self) -> None:
+        """Return when the ensemble has answered a prediction."""
+        ...
+
+    async def expositions(self) -> list[str]:
+        """Return the metrics of each replica, in Prometheus' text format."""
+        ...
+
+
+class InProcessBackend:
+    """A service in this process."""
+
+    def __init__(self, service: EnsembleService) -> None:
+        self._service = service
+
+    async def score(self, feature_names: tuple[str, ...], features: FloatArray) -> Prediction:
+        """Score one instant."""
+        return self._service.score(feature_names, features)
+
+    async def describe(self) -> EnsembleDescription:
+        """Say which models answer."""
+        return self._service.describe()
+
+    async def probe(self) -> None:
+        """Return when the ensemble has answered a prediction."""
+        self._service.probe()
+
+    async def expositions(self) -> list[str]:
+        """Return the metrics of the service."""
+        return [self._service.metrics()]
+
+
+class HandleBackend:
+    """Replicas behind a handle; calls are repeated while a replica is away, until the deadline.
+
+    Parameters
+    ----------
+    handle : DeploymentHandle
+        Of the deployment of `EnsembleService`.
+    timeout_s : float
+        Deadline of each call.
+    """
+
+    def __init__(self, handle: DeploymentHandle, timeout_s: float) -> None:
+        self._handle = handle.options(_by_reference=False)
+        self._policy = RetryPolicy(timeout_s=timeout_s, attempt_timeout_s=timeout_s)
+
+    async def score(self, feature_names: tuple[str, ...], features: FloatArray) -> Prediction:
+        """Score one instant."""
+        prediction: Prediction = await self._call(lambda: self._handle.score.remote(feature_names, features))
+        return prediction
+
+    async def describe(self) -> EnsembleDescription:
+        """Say which models answer."""
+        description: EnsembleDescription = await self._call(self._handle.describe.remote)
+        return description
+
+    async def probe(self) -> None:
+        """Return when the ensemble has answered a prediction."""
+        await self._call(self._handle.probe.remote)
+
+    async def expositions(self) -> list[str]:
+        """Return the metrics of each replica; none if they do not answer in time."""
+        try:
+            answers = await self._handle.broadcast("metrics").results_async(
+                timeout_s=_SCRAPE_TIMEOUT_S, return_exceptions=True
+            )
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            return []
+        return [answer for answer in answers if isinstance(answer, str)]
+
+    async def _call(self, send: Callable[[], Awaitable[Any]]) -> Any:
+        attempts = Attempts(self._policy, "the ensemble")
+        while True:
+            try:
+                return await asyncio.wait_for(send(), attempts.timeout_s())
+            except RayTaskError as error:
+                raise own_error(error) from None
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                await asyncio.sleep(attempts.pause_after(error))

@@ -1,0 +1,148 @@
+"""Starting and stopping the application on the Ray cluster that this process is connected to."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import http.client
+import logging
+import socket
+import time
+from pathlib import Path
+
+from ray import serve as ray_serve
+from ray.serve.config import HTTPOptions, ProxyLocation
+from ray.serve.context import _get_global_client
+from ray.serve.schema import LoggingConfig
+
+from serve.app import AppArgs, build_app
+from serve.names import APP
+from serve.predictor import ServePredictor
+from trader.core.errors import OperationError
+from trader.models.artifacts import load_ensemble
+from trader.settings.sections import ServeSettings
+
+__all__ = ["RunningApp", "start_app"]
+
+_READY_TIMEOUT_S = 60.0
+_POLL_S = 0.05
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunningApp:
+    """An application that answers.
+
+    Parameters
+    ----------
+    name : str
+        Of the Serve application.
+    url : str
+        Where its HTTP is, e.g. `http://127.0.0.1:8000`.
+    predictor : ServePredictor
+        Scores features by handle; may be sent to actors.
+    """
+
+    name: str
+    url: str
+    predictor: ServePredictor
+
+    def stop(self) -> None:
+        """Delete the application once the requests it works on are answered; twice does nothing.
+
+        Serve itself stays, for other applications of the cluster, and ends with it.
+        """
+        if _get_global_client(raise_if_no_controller_running=False) is not None:
+            ray_serve.delete(self.name)
+
+
+def start_app(settings: ServeSettings, model_dir: Path, *, name: str = APP) -> RunningApp:
+    """Deploy the ensemble of `model_dir` and its HTTP ingress, and wait until both answer.
+
+    Serve is started if the cluster has none. If it has one, its HTTP address stays as it is and
+    `settings.host` and `settings.port` are not used: Serve has one address for all applications.
+
+    Parameters
+    ----------
+    settings : ServeSettings
+    model_dir : Path
+        A saved ensemble; on a cluster every node must see it under this path.
+    name : str
+        Name of the application; one of that name is replaced.
+
+    Raises
+    ------
+    ModelError
+        If `model_dir` holds no ensemble; nothing is started then.
+    OperationError
+        If the port is taken, or the application does not become ready.
+    """
+    load_ensemble(model_dir)
+    # Serve tells its progress on stderr, where the caller's own display is.
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    if _get_global_client(raise_if_no_controller_running=False) is None:
+        _start_serve(settings)
+    args = AppArgs(
+        model_dir=model_dir,
+        replicas=settings.replicas,
+        max_rows=settings.max_rows,
+        request_timeout_s=settings.request_timeout_s,
+    )
+    options = _get_global_client().http_config
+    host = "127.0.0.1" if options.host in {"0.0.0.0", "::"} else options.host  # noqa: S104 - compared, not bound
+    app = RunningApp(name=name, url=f"http://{host}:{options.port}", predictor=ServePredictor(name))
+    try:
+        ray_serve.run(build_app(args), name=name, route_prefix="/")
+        _wait_until_ready(host, options.port)
+    except RuntimeError as error:
+        app.stop()
+        raise OperationError(f"the application did not start: {str(error).strip()}") from error
+    except BaseException:
+        app.stop()
+        raise
+    return app
+
+
+def _start_serve(settings: ServeSettings) -> None:
+    port = _claim_port(settings.host, settings.port)
+    ray_serve.start(
+        # One HTTP proxy, on the head node: the address is the same however many nodes there are.
+        proxy_location=ProxyLocation.HeadOnly,
+        http_options=HTTPOptions(host=settings.host, port=port),
+        logging_config=LoggingConfig(log_level="WARNING", enable_access_log=False),
+    )
+
+
+def _claim_port(host: str, port: int) -> int:
+    """Return a port that can be bound: the one asked for, or a free one for 0."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            reason = "is taken by another process" if error.errno == errno.EADDRINUSE else f"failed: {error.strerror}"
+            raise OperationError(
+                f"serve.host={host!r}, serve.port={port} {reason}; choose another port, or 0 for a free one"
+            ) from error
+        free: int = probe.getsockname()[1]
+        return free
+
+
+def _wait_until_ready(host: str, port: int) -> None:
+    deadline = time.monotonic() + _READY_TIMEOUT_S
+    while True:
+        try:
+            connection = http.client.HTTPConnection(host, port, timeout=5.0)
+            connection.request("GET", "/readyz")
+            answer = connection.getresponse()
+            problem = f"{answer.status} {answer.read(500).decode(errors='replace')}"
+            connection.close()
+            if answer.status == http.client.OK:
+                return
+        except (OSError, http.client.HTTPException) as error:
+            problem = repr(error)
+        if time.monotonic() > deadline:
+            raise OperationError(
+                f"/readyz did not answer 200 within {_READY_TIMEOUT_S:g} s; the last answer: {problem}"
+            )
+        time.sleep(_POLL_S)

@@ -1,0 +1,97 @@
+"""The served ensemble as the decision loop's predictor."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from ray import serve as ray_serve
+from ray.exceptions import RayTaskError
+from ray.serve.exceptions import RayServeException
+from ray.serve.handle import DeploymentHandle
+
+from serve.names import ENSEMBLE
+from serve.retry import Attempts, RetryPolicy, is_transient, own_error
+from trader.core.errors import ServiceUnavailableError
+from trader.core.protocols import Prediction
+
+__all__ = ["ServePredictor"]
+
+FloatArray = NDArray[np.float64]
+
+
+class ServePredictor:
+    """Scores features by a handle of Ray Serve; implements `trader.core.protocols.Predictor`.
+
+    A prediction changes nothing, so it is repeated when its replica dies, is restarted or does not answer, until
+    the deadline. Every replica serves the same files, so any of them gives the same answer.
+
+    It may be sent to other processes by its arguments; the handle is looked up in each. It blocks while it waits,
+    so an asyncio actor calls it in a thread.
+
+    Parameters
+    ----------
+    app : str or DeploymentHandle
+        Name of the Serve application, or a handle of its ensemble.
+    timeout_s : float
+        Deadline of one prediction, in seconds, repeats included.
+    retries : int
+        Most repeats of one prediction.
+
+    Attributes
+    ----------
+    calls, retries : int
+        Predictions asked for and repeats needed so far, in this process.
+
+    Raises
+    ------
+    ServiceUnavailableError
+        When called: if no replica answers by the deadline, or no such application runs.
+    """
+
+    def __init__(self, app: str | DeploymentHandle, *, timeout_s: float = 60.0, retries: int = 100) -> None:
+        self._app = app
+        self._policy = RetryPolicy(timeout_s=timeout_s, retries=retries, attempt_timeout_s=max(1.0, timeout_s / 3))
+        self._predict: Any = None
+        self.calls = 0
+        self.retries = 0
+
+    def __call__(self, features: FloatArray) -> Prediction:
+        """Score features of shape (n_slices, n_symbols, n_features)."""
+        self.calls += 1
+        if self._predict is None:
+            self._predict = self._connect()
+        attempts = Attempts(self._policy, "the served ensemble")
+        while True:
+            response = self._predict.remote(features)
+            try:
+                prediction: Prediction = response.result(timeout_s=attempts.timeout_s())
+            except RayTaskError as error:
+                raise own_error(error) from None
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                response.cancel()
+                time.sleep(attempts.pause_after(error))
+                self.retries += 1
+            else:
+                return prediction
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (self._app, self._policy.timeout_s, self._policy.retries)
+
+    def _connect(self) -> Any:
+        if isinstance(self._app, DeploymentHandle):
+            handle = self._app
+        else:
+            try:
+                handle = ray_serve.get_deployment_handle(ENSEMBLE, self._app)
+            except RayServeException as error:
+                raise ServiceUnavailableError(f"no Serve application {self._app!r} runs here: {error}") from None
+        return handle.options(method_name="predict", _by_reference=False)
+
+
+def _rebuild(app: str | DeploymentHandle, timeout_s: float, retries: int) -> ServePredictor:
+    return ServePredictor(app, timeout_s=timeout_s, retries=retries)

@@ -1,0 +1,116 @@
+"""Requests and answers of the HTTP interface, validated strictly: no coercion, no unknown keys, no infinities."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+__all__ = [
+    "Health",
+    "MemberDescription",
+    "ModelsResponse",
+    "PredictRequest",
+    "PredictResponse",
+    "Score",
+]
+
+FeatureName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+Symbol = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Score = float | None
+"""A score; null means that the model abstains."""
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class PredictRequest(_Message):
+    """One instant to be scored: a row of features for each symbol."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "feature_names": ["return_5", "volatility_20"],
+                    "symbols": ["AAPL", "MSFT"],
+                    "features": [[0.012, 0.21], [-0.004, None]],
+                }
+            ]
+        }
+    )
+
+    feature_names: Annotated[list[FeatureName], Field(min_length=1, max_length=1024)]
+    """Names of the columns, in any order; they must be exactly the ensemble's."""
+    symbols: Annotated[list[Symbol], Field(min_length=1)]
+    """Names of the rows."""
+    features: Annotated[list[list[Number | None]], Field(min_length=1)]
+    """One row a symbol, one number a feature; null is a missing value."""
+
+    @model_validator(mode="after")
+    def _shapes_agree(self) -> Self:
+        for field, names in (("feature_names", self.feature_names), ("symbols", self.symbols)):
+            if len(set(names)) != len(names):
+                twice = sorted({name for name in names if names.count(name) > 1})[:5]
+                raise ValueError(f"{field} holds {twice} more than once; every name may occur once")
+        if len(self.features) != len(self.symbols):
+            raise ValueError(
+                f"features has {len(self.features)} rows for {len(self.symbols)} symbols; one row a symbol is allowed"
+            )
+        width = len(self.feature_names)
+        for i, row in enumerate(self.features):
+            if len(row) != width:
+                raise ValueError(f"features[{i}] has {len(row)} numbers for {width} feature_names")
+        return self
+
+    def matrix(self) -> NDArray[np.float64]:
+        """Return the features, shape (n_symbols, n_features), NaN where null."""
+        return np.array(self.features, dtype=np.float64)
+
+
+class PredictResponse(_Message):
+    """Scores in the order of the request's symbols."""
+
+    request_id: str
+    symbols: list[str]
+    scores: list[Score]
+    """Expected return over the horizon in units of the symbol's own volatility; null abstains."""
+    members: dict[str, list[Score]]
+    """Scores of each member, by `name@version`."""
+    versions: dict[str, str]
+    """Version of each member, by name."""
+
+
+class MemberDescription(_Message):
+    """One model of the ensemble."""
+
+    key: str
+    """`name@version`, as in the answers of `/v1/predict`."""
+    name: str
+    version: str
+    weight: float
+    """Share of the ensemble's score; all shares sum to one."""
+    sha256: str
+    """Digest of the model's files."""
+    failures: int
+    """Predictions in which it raised, in the replica that answered."""
+
+
+class ModelsResponse(_Message):
+    """The ensemble that answers predictions."""
+
+    request_id: str
+    feature_names: list[str]
+    """The schema: what `/v1/predict` expects, in any order."""
+    members: list[MemberDescription]
+    training: dict[str, Any]
+    """The report saved with the models; empty if none was."""
+
+
+class Health(_Message):
+    """Answer of the health routes."""
+
+    status: str

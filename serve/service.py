@@ -1,0 +1,191 @@
+"""The served ensemble as a plain class: what a replica does, without Ray."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serve.metrics import ServiceMetrics
+from trader.core.errors import DataError, ModelError
+from trader.core.protocols import Prediction
+from trader.models.artifacts import load_ensemble
+
+__all__ = ["EnsembleDescription", "EnsembleService", "MemberSummary"]
+
+FloatArray = NDArray[np.float64]
+
+_NAMES_SHOWN = 5
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MemberSummary:
+    """One model of the ensemble.
+
+    Parameters
+    ----------
+    key : str
+        `name@version`.
+    name, version : str
+    weight : float
+        Its share of the ensemble; all shares sum to one.
+    sha256 : str
+        Digest of its files.
+    failures : int
+        Predictions in which it raised, in the replica that answers.
+    """
+
+    key: str
+    name: str
+    version: str
+    weight: float
+    sha256: str
+    failures: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class EnsembleDescription:
+    """What is served.
+
+    Parameters
+    ----------
+    feature_names : tuple of str
+        The schema, in the order of the columns.
+    members : tuple of MemberSummary
+    training : mapping
+        The report that was saved with the models; empty if none was.
+    """
+
+    feature_names: tuple[str, ...]
+    members: tuple[MemberSummary, ...]
+    training: Mapping[str, Any]
+
+
+class EnsembleService:
+    """Loads a saved ensemble and answers predictions, counting what it does.
+
+    Parameters
+    ----------
+    model_dir : str or Path
+        What `trader.models.artifacts.save_ensemble` wrote.
+
+    Raises
+    ------
+    ModelError
+        If the folder holds no ensemble, its files are not those that were saved, or every member fails.
+    """
+
+    def __init__(self, model_dir: str | Path) -> None:
+        self._ensemble = load_ensemble(Path(model_dir))
+        self._columns = {name: column for column, name in enumerate(self._ensemble.feature_names)}
+        self._metrics = ServiceMetrics()
+        self._failures = dict.fromkeys(self._ensemble.members, 0)
+        for key, weight in self._ensemble.weights.items():
+            self._metrics.member.labels(key).set(weight)
+            self._metrics.failures.labels(key)
+        self._warm_up()
+
+    def predict(self, features: FloatArray) -> Prediction:
+        """Score features of shape (n_slices, n_symbols, n_features), columns in the order of the schema.
+
+        Raises
+        ------
+        DataError
+            If the shape is not that of the schema.
+        """
+        started = time.perf_counter()
+        try:
+            prediction = self._ensemble(features)
+        except DataError:
+            self._metrics.refused.inc()
+            raise
+        self._count_failures()
+        self._metrics.seconds.observe(time.perf_counter() - started)
+        self._metrics.rows.inc(prediction.score.size)
+        self._metrics.abstained.inc(int(np.isnan(prediction.score).sum()))
+        return prediction
+
+    def score(self, feature_names: tuple[str, ...], features: FloatArray) -> Prediction:
+        """Score one instant whose columns are named, in any order.
+
+        Parameters
+        ----------
+        feature_names : tuple of str
+            Exactly the schema's names; their order is repaired.
+        features : ndarray of shape (n_symbols, n_features)
+
+        Returns
+        -------
+        Prediction
+            Of one slice.
+
+        Raises
+        ------
+        DataError
+            If a name is unknown, missing or repeated.
+        """
+        missing = [name for name in self._columns if name not in feature_names]
+        unknown = [name for name in feature_names if name not in self._columns]
+        if missing or unknown or len(feature_names) != len(self._columns):
+            self._metrics.refused.inc()
+            raise DataError(
+                f"feature_names do not match the models' {len(self._columns)} features: "
+                f"{len(missing)} missing {_some(missing)}, {len(unknown)} unknown {_some(unknown)}"
+            )
+        ordered = np.empty_like(features)
+        ordered[:, [self._columns[name] for name in feature_names]] = features
+        return self.predict(ordered[np.newaxis])
+
+    def describe(self) -> EnsembleDescription:
+        """Return which models answer."""
+        ensemble = self._ensemble
+        digests = ensemble.metadata["content_hash"]
+        members = []
+        for key in ensemble.members:
+            name, _, version = key.partition("@")
+            weight, failures = ensemble.weights[key], ensemble.failures[key]
+            members.append(MemberSummary(key, name, version, weight, digests[key], failures))
+        return EnsembleDescription(ensemble.feature_names, tuple(members), ensemble.metadata.get("training") or {})
+
+    def probe(self) -> int:
+        """Score a row of zeros and return the process id, to say which replica is well.
+
+        Raises
+        ------
+        ModelError
+            If every member fails.
+        """
+        before = dict(self._ensemble.failures)
+        self._ensemble(np.zeros((1, 1, len(self._columns))))
+        self._count_failures()
+        failed = [key for key, count in self._ensemble.failures.items() if count > before[key]]
+        if len(failed) == len(before):
+            raise ModelError(f"every member fails on a row of zeros: {', '.join(failed)}")
+        return os.getpid()
+
+    def metrics(self) -> str:
+        """Return this process's metrics in Prometheus' text format."""
+        return self._metrics.exposition()
+
+    def _warm_up(self) -> None:
+        """Compile the kernels before the first request: arrays from another process are read-only, a type apart."""
+        self.probe()
+        zeros = np.zeros((1, 1, len(self._columns)))
+        zeros.flags.writeable = False
+        self._ensemble(zeros)
+
+    def _count_failures(self) -> None:
+        for key, count in self._ensemble.failures.items():
+            if count > self._failures[key]:
+                self._metrics.failures.labels(key).inc(count - self._failures[key])
+                self._failures[key] = count
+
+
+def _some(names: list[str]) -> str:
+    return str(names[:_NAMES_SHOWN])[:-1] + (", …]" if len(names) > _NAMES_SHOWN else "]")

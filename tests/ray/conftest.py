@@ -1,0 +1,55 @@
+"""One small Ray cluster with Serve for all tests that need one."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+NAMESPACE = "gpt-trader"
+
+
+@dataclasses.dataclass(frozen=True)
+class RayCluster:
+    """The session's cluster; Serve listens on `host:port`."""
+
+    address: str
+    namespace: str
+    host: str
+    port: int
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[RayCluster]:
+    """A local cluster of four logical CPUs with Serve on a free port; it ends with the session."""
+    # Set here and not at import: tests that start Ray by the command line choose for themselves.
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    import ray
+    from ray import serve as ray_serve
+    from ray.serve.config import HTTPOptions, ProxyLocation
+    from ray.serve.schema import LoggingConfig
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    context = ray.init(
+        address="local",
+        num_cpus=4,
+        include_dashboard=False,
+        namespace=NAMESPACE,
+        object_store_memory=150 * 2**20,
+        log_to_driver=False,
+        logging_level="WARNING",
+    )
+    ray_serve.start(
+        proxy_location=ProxyLocation.HeadOnly,
+        http_options=HTTPOptions(host="127.0.0.1", port=port),
+        logging_config=LoggingConfig(log_level="WARNING", enable_access_log=False),
+    )
+    yield RayCluster(context.address_info["address"], NAMESPACE, "127.0.0.1", port)
+    ray_serve.shutdown()
+    ray.shutdown()
