@@ -51,7 +51,7 @@ def bootstrap_interval(
     --------
     >>> data = np.random.default_rng(1).normal(size=400)
     >>> low, high = bootstrap_interval(np.mean, data, seed=1)
-    >>> low < data.mean() < high
+    >>> bool(low < data.mean() < high)
     True
     """
     values = np.asarray(data, dtype=np.float64)

@@ -53,7 +53,7 @@ def shuffle_labels(target: FloatArray, seed: int) -> FloatArray:
     Examples
     --------
     >>> shuffle_labels(np.array([1.0, np.nan, 2.0, 3.0]), seed=3).tolist()
-    [2.0, nan, 3.0, 1.0]
+    [3.0, nan, 2.0, 1.0]
     """
     shuffled = np.array(target, dtype=np.float64)
     known = np.isfinite(shuffled)

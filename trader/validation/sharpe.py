@@ -38,7 +38,7 @@ def sharpe_ratio(returns: FloatArray, periods_per_year: float = 1.0) -> float:
     Examples
     --------
     >>> round(sharpe_ratio(np.array([0.01, -0.005, 0.02, 0.0]), periods_per_year=252), 2)
-    8.97
+    8.95
     """
     known = _known(returns)
     if known.size < 2:
