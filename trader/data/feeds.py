@@ -1,0 +1,133 @@
+"""The factory of feeds: settings in, `Feed` out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from trader.core.errors import DataError
+from trader.core.market import BarBatch, Universe
+from trader.core.protocols import Feed, MarketBatch
+from trader.data.content import describe, event_times
+from trader.data.datasets import sp500_bars
+from trader.data.quality import inspect, repair
+from trader.data.readers import read_market_file
+from trader.data.reading.values import pick_symbols
+from trader.data.replay import ReplayFeed
+from trader.data.sessions import NEW_YORK, day_start_ns
+from trader.data.simulated import SimulatedMarket
+from trader.settings import FeedSettings
+
+__all__ = ["FEEDS", "feed_timezone", "feed_window", "open_feed"]
+
+
+def open_feed(feed: FeedSettings, *, seed: int) -> Feed:
+    """Return the feed that the settings describe.
+
+    Bars of a file are inspected and repaired by the default rules of `trader.data.quality` before they leave; the
+    report is the feed's `quality`, and rows that a repair dropped count as rejected.
+
+    Parameters
+    ----------
+    feed : FeedSettings
+        Which feed, and which part of it.
+    seed : int
+        Of a simulated market; others do not use it.
+
+    Raises
+    ------
+    UserError
+        If the data do not exist or cannot be used, or nothing of them lies before `end`.
+    """
+    return FEEDS[feed.kind](feed, seed)
+
+
+def feed_timezone(feed: FeedSettings) -> str:
+    """Return the zone that days of the settings are meant in: the exchange's, or the file's."""
+    return feed.timezone if feed.kind == "file" else NEW_YORK
+
+
+def feed_window(feed: FeedSettings) -> tuple[int | None, int | None]:
+    """Return the first instant of `start` and the one after the end of `end`, in UTC nanoseconds; None if open."""
+    zone = feed_timezone(feed)
+    start = None if feed.start is None else day_start_ns(feed.start, zone)
+    end = None if feed.end is None else _next_day_ns(feed.end, zone)
+    if start is not None and end is not None and start >= end:
+        raise DataError(f"feed.start={feed.start!r} is after feed.end={feed.end!r}")
+    return start, end
+
+
+def _next_day_ns(day: str, zone: str) -> int:
+    day_start_ns(day, zone)
+    return day_start_ns(str(np.datetime64(day, "D") + 1), zone)
+
+
+def _open_sp500(feed: FeedSettings, seed: int) -> Feed:  # noqa: ARG001 - every opener has the same form
+    bars, universe = sp500_bars()
+    if feed.symbols:
+        bars, universe = _restrict(bars, universe, feed.symbols, "the sp500 data")
+    return _replay("sp500", bars, universe, feed, {})
+
+
+def _open_file(feed: FeedSettings, seed: int) -> Feed:  # noqa: ARG001 - every opener has the same form
+    if feed.path is None:
+        raise DataError("feed.path is not set; feed.kind=file needs a CSV or Parquet file")
+    data, universe, rejected = read_market_file(
+        feed.path, kind=feed.data_kind, columns=feed.columns, timezone=feed.timezone, symbols=feed.symbols
+    )
+    return _replay(feed.path.name, data, universe, feed, rejected)
+
+
+def _open_simulated(feed: FeedSettings, seed: int) -> Feed:
+    start, end = feed_window(feed)
+    return SimulatedMarket(
+        feed.simulation,
+        seed=seed,
+        batch_slices=feed.batch_slices,
+        start_ns=start,
+        end_ns=end,
+        symbols=feed.symbols,
+    )
+
+
+FEEDS: dict[str, Callable[[FeedSettings, int], Feed]] = {
+    "sp500": _open_sp500,
+    "file": _open_file,
+    "simulated": _open_simulated,
+}
+"""Openers by `feed.kind`."""
+
+
+def _replay(
+    name: str, data: MarketBatch, universe: Universe, feed: FeedSettings, rejected: dict[str, int]
+) -> ReplayFeed:
+    start, end = feed_window(feed)
+    if end is not None:
+        data = data.take(event_times(data) < end)
+        if not len(data):
+            raise DataError(f"feed.end={feed.end!r} leaves nothing of {name}")
+    quality = None
+    if isinstance(data, BarBatch):
+        quality = inspect(data, universe)
+        before = len(data)
+        data = repair(data, quality)
+        if before > len(data):
+            rejected = rejected | {"repaired": before - len(data)}
+    return ReplayFeed(
+        data,
+        describe(name, data, universe),
+        batch_rows=feed.batch_rows,
+        batch_slices=feed.batch_slices,
+        start_ns=start,
+        rejected=rejected,
+        quality=quality,
+    )
+
+
+def _restrict(bars: BarBatch, universe: Universe, symbols: tuple[str, ...], source: str) -> tuple[BarBatch, Universe]:
+    picked = pick_symbols(symbols, universe.symbols, source)[bars.symbol_id]
+    kept = bars.take(picked >= 0)
+    columns = kept.columns() | {"symbol_id": picked[picked >= 0]}
+    order = np.lexsort((columns["symbol_id"], kept.ts_ns))
+    return BarBatch(**columns).take(order), Universe(tuple(dict.fromkeys(symbols)))

@@ -1,0 +1,1 @@
+"""Parts of the simulated market: its laws, its days and its trades."""
