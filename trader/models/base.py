@@ -3,7 +3,7 @@
 A model is a regression from one row of features to one score. Every model of this package keeps four rules:
 
 - A feature that is NaN or infinite is missing. A row with fewer than half of its features known is not scored:
-  the model abstains with NaN.
+  the model abstains with NaN (the baseline, which reads few columns, where none of them is known).
 - Scores of a batch are bit-identical to the scores of its rows one by one.
 - Equal data, parameters and seed give equal models, whatever the number of threads.
 - Its state is JSON and plain arrays (safetensors); loading runs no code from the files.

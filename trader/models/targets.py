@@ -108,6 +108,6 @@ def scaled_target(closes: FloatArray, horizon: int, *, demean: bool = True) -> F
 
 def _rolling_sum(values: FloatArray, window: int) -> FloatArray:
     """Return sums of the last `window` rows, each added afresh so that a large row leaves no rounding behind."""
-    padded = np.concatenate([np.zeros((window - 1, values.shape[1])), values])
+    padded = np.concatenate([np.zeros((window, values.shape[1])), values])
     sums: FloatArray = np.lib.stride_tricks.sliding_window_view(padded, window, axis=0).sum(axis=-1)
-    return sums
+    return sums[1:]

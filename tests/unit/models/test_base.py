@@ -1,0 +1,61 @@
+"""The registry and the shared checks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from trader.core.errors import DataError, ModelError, NotFoundError
+from trader.models.base import MODELS, check_schema, create, min_known, model_class
+
+
+def test_registry_names_are_those_of_the_classes() -> None:
+    """Every registered class can be imported and carries its registered name."""
+    assert {name: model_class(name).name for name in MODELS} == {name: name for name in MODELS}
+
+
+def test_unknown_name_suggests_the_closest() -> None:
+    """A misspelt model is answered with the known ones and the closest of them."""
+    with pytest.raises(NotFoundError, match=r"'bosting' is unknown.*did you mean 'boosting'"):
+        create("bosting")
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "message"),
+    [
+        ("linear", {"alpha": 0.0}, "alpha=0.0"),
+        ("linear", {"clip": -1.0}, "clip=-1.0"),
+        ("momentum", {"information_coefficient": 0.0}, "information_coefficient=0.0"),
+        ("boosting", {"n_trees": 0}, "n_trees=0"),
+        ("boosting", {"max_leaves": 65}, "max_leaves=65"),
+        ("boosting", {"learning_rate": 1.5}, "learning_rate=1.5"),
+        ("boosting", {"l2": -0.1}, "l2=-0.1"),
+    ],
+)
+def test_hyperparameters_out_of_range_are_named(name: str, params: dict[str, float], message: str) -> None:
+    """A refused hyperparameter is named with its value."""
+    with pytest.raises(DataError, match=message):
+        create(name, **params)
+
+
+def test_check_schema_gives_contiguous_rows() -> None:
+    """Any layout and number type becomes C-contiguous float64; contiguous rows are not copied."""
+    rows = check_schema(np.asfortranarray(np.ones((3, 2), dtype=np.float32)), ("a", "b"))
+    assert rows.flags.c_contiguous
+    assert rows.dtype == np.float64
+    assert check_schema(rows, ("a", "b")) is rows
+
+
+@pytest.mark.parametrize(("n_columns", "needed"), [(1, 1), (2, 1), (3, 2), (44, 22), (45, 23)])
+def test_half_of_the_features_must_be_known(n_columns: int, needed: int) -> None:
+    """Half, rounded up, and never none."""
+    assert min_known(n_columns) == needed
+
+
+def test_loading_another_kind_is_refused(tmp_path: object) -> None:
+    """A folder of one model cannot be loaded as another."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(50, 2))
+    create("linear").fit(rows, rows[:, 0], feature_names=("a", "b")).save(tmp_path)
+    with pytest.raises(ModelError, match="holds a 'linear' model; 'boosting' was expected"):
+        model_class("boosting").load(tmp_path)
