@@ -36,7 +36,7 @@ bench: $(STAMP)  ## Measure ours beside its peers; JSON goes to benchmarks/resul
 	$(BIN)/python -m benchmarks
 
 notebooks: $(STAMP)  ## Regenerate the stripped .ipynb files from their percent scripts
-	$(BIN)/jupytext --sync notebooks/*.py
+	$(BIN)/jupytext --to ipynb notebooks/*.py
 
 clean:  ## Remove caches; keeps .venv and runs
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

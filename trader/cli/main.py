@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from trader import __version__
-from trader.cli import control, data, doctor, run, runs
+from trader.cli import control, data, doctor, guards, run, runs
 from trader.cli.common import err
 from trader.core.errors import TraderError
 
@@ -26,6 +26,7 @@ run.register(app)
 control.register(app)
 runs.register(app)
 doctor.register(app)
+guards.register(app)
 app.add_typer(data.app, name="data")
 
 

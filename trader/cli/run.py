@@ -15,7 +15,7 @@ from trader.core.errors import Interrupted, UserError
 from trader.settings import Settings
 
 if TYPE_CHECKING:
-    from trader.bootstrap import Endpoints, Hooks
+    from trader.bootstrap import Endpoints
     from trader.engine.prepare import Prepared
     from trader.reporting import Summary
 

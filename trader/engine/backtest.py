@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from trader.core.decision import Decision
+from trader.core.protocols import Predictor
 from trader.engine.build import build_decider, build_shard
 from trader.engine.monitor import Monitor
 from trader.engine.prepare import Prepared
@@ -25,11 +25,13 @@ def run_backtest(
     prepared: Prepared,
     store: Store,
     *,
+    predictor: Predictor | None = None,
     on_status: Callable[[RunStatus], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> bool:
     """Trade the plan from where the store says it has come; return whether the data were used up.
 
+    `predictor` takes the place of the run's own ensemble.
     Everything decided is in the store when it returns, also when it was stopped.
     """
     plan = prepared.plan
@@ -38,19 +40,16 @@ def run_backtest(
     monitor = Monitor(plan.run_id, plan.mode, universe, span)
     ids = np.arange(len(universe), dtype=np.int32)
 
-    def watch(decision: Decision, latency_ns: int | None) -> None:
-        monitor.on_decision(decision, latency_ns)
-
     decider = build_decider(
         run_id=plan.run_id,
         info=plan.info,
         settings=plan.settings,
         start_ns=plan.start_ns,
         symbol_ids=[ids],
-        predictor=load_ensemble(plan.model_dir),
+        predictor=predictor or load_ensemble(plan.model_dir),
         store=store,
         commit_every=_COMMIT_EVERY,
-        on_decision=watch,
+        on_decision=monitor.on_decision,
     )
     shard = build_shard(plan.info, ids, plan.settings)
     shown = time.monotonic()

@@ -8,6 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from trader import __version__
 from trader.core.errors import DataError
 from trader.core.protocols import Feed
@@ -20,7 +23,7 @@ from trader.models.training import train_ensemble
 from trader.settings import Settings
 from trader.storage import RunRecord, Store
 
-__all__ = ["Prepared", "Progress", "prepare_resume", "prepare_run"]
+__all__ = ["Prepared", "Progress", "prepare_resume", "prepare_run", "record_run"]
 
 Progress = Callable[[str, float], None]
 """Told the stage and the share of it that is done."""
@@ -47,9 +50,17 @@ class Prepared:
 
 
 def prepare_run(
-    settings: Settings, store: Store, *, mode: str, run_id: str | None = None, on_progress: Progress | None = None
+    settings: Settings,
+    store: Store,
+    *,
+    mode: str,
+    run_id: str | None = None,
+    on_progress: Progress | None = None,
+    transform_target: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None,
 ) -> Prepared:
     """Open the feed, look at its quality, train (or load) the ensemble and create the run.
+
+    `transform_target` is applied to the labels before anything is learnt from them; the guards shuffle them.
 
     Raises
     ------
@@ -73,7 +84,9 @@ def prepare_run(
             history.ts_ns,
             settings=settings.models,
             seed=settings.run.seed,
+            train_end_ns=plan.train_end_ns,
             on_progress=report,
+            transform_target=transform_target,
         )
         training: dict[str, Any] | None = trained.report.to_dict()
         save_ensemble(trained.ensemble, plan.model_dir, {"training": training, "data": feed.info.fingerprint})
@@ -83,7 +96,7 @@ def prepare_run(
         training = None
     ensemble = load_ensemble(plan.model_dir)
     prepared = Prepared(plan, feed, schema, tuple(ensemble.members), quality, training)
-    store.create_run(_record(prepared))
+    record_run(prepared, store)
     return prepared
 
 
@@ -134,9 +147,10 @@ def _with_models(plan: RunPlan, folder: Path) -> RunPlan:
     return dataclasses.replace(plan, settings=plan.settings.model_copy(update={"models": models}))
 
 
-def _record(prepared: Prepared) -> RunRecord:
+def record_run(prepared: Prepared, store: Store) -> None:
+    """Create the run in the store."""
     plan = prepared.plan
-    return RunRecord(
+    record = RunRecord(
         run_id=plan.run_id,
         mode=plan.mode,
         status="running",
@@ -151,3 +165,4 @@ def _record(prepared: Prepared) -> RunRecord:
         member_names=prepared.member_names,
         extra={"training": prepared.training, "features_left_out": dict(prepared.schema.left_out)},
     )
+    store.create_run(record)

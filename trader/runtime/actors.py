@@ -180,9 +180,7 @@ class SymbolShard(_Actor):
 class DecisionActor(_Actor):
     """Joins the shards, asks the ensemble, decides, and commits to the store."""
 
-    def __init__(
-        self, context: RunContext, symbol_ids: Sequence[NDArray[np.int32]], predictor: Predictor
-    ) -> None:
+    def __init__(self, context: RunContext, symbol_ids: Sequence[NDArray[np.int32]], predictor: Predictor) -> None:
         super().__init__(context, "decision")
         self._symbol_ids = symbol_ids
         self._predictor = predictor

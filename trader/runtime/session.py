@@ -56,18 +56,9 @@ class Session:
         shards = split_symbols(len(context.info.universe), context.settings.ray.shards)
 
         def create(kind: type, part: str, *args: Any) -> Any:
-            return (
-                ray.remote(kind)
-                .options(
-                    name=actor_name(context.run_id, part),
-                    namespace=NAMESPACE,
-                    num_cpus=0.1,
-                    max_restarts=-1,
-                    max_task_retries=0,
-                    concurrency_groups={CONTROL: 2},
-                )
-                .remote(context, *args)
-            )
+            actor = ray.remote(num_cpus=0.1, max_restarts=-1, max_task_retries=0, concurrency_groups={CONTROL: 2})(kind)
+            named = actor.options(name=actor_name(context.run_id, part), namespace=NAMESPACE)
+            return named.remote(context, *args)
 
         self._decision = create(DecisionActor, "decision", shards, predictor)
         self._shards = [create(SymbolShard, f"shard-{n}", n, ids) for n, ids in enumerate(shards)]
