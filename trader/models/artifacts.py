@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trader.core.errors import ModelError, TraderError
+from trader.core.errors import DataError, ModelError, TraderError
 from trader.core.protocols import Model
 from trader.models.base import model_class
 from trader.models.ensemble import Ensemble
@@ -87,8 +87,8 @@ def load_ensemble(folder: Path) -> Ensemble:
             metadata=manifest["metadata"] | {"content_hash": _content_hashes(manifest)},
         )
         schema = tuple(manifest["feature_names"])
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{folder / _MANIFEST} is not a manifest of format {_FORMAT}: {error!r}") from error
+    except (KeyError, TypeError, AttributeError, ValueError, DataError) as error:
+        raise ModelError(f"{folder / _MANIFEST} is not a valid manifest of format {_FORMAT}: {error!r}") from error
     if ensemble.feature_names != schema:
         raise ModelError(f"{folder / _MANIFEST} names {len(schema)} features that are not those of its members")
     return ensemble
