@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -64,8 +65,8 @@ def decision_rows(run: RunRecord, decisions: Sequence[Decision], extras: Extras)
                 int(d.seq),
                 int(d.ts_ns),
                 extras.traces[i],
-                float(d.equity),
-                float(d.cash),
+                _finite("equity", d.equity),
+                _finite("cash", d.cash),
                 None if latency is None else int(latency),
                 None if feed_seq is None else int(feed_seq),
                 _packed("positions", d.positions, n_symbols),
@@ -115,6 +116,10 @@ def order_rows(run_id: str, decisions: Sequence[Decision]) -> list[Row]:
 def fill_rows(run_id: str, decisions: Sequence[Decision]) -> list[Row]:
     """Return one row a fill; `seq` is the decision whose slice executed it."""
     fills = FillBatch.concat([d.fills for d in decisions])
+    for name in ("quantity", "price", "commission", "spread_cost", "impact_cost"):
+        values = getattr(fills, name)
+        if not np.isfinite(values).all():
+            raise DataError(f"fills have {name}={values[~np.isfinite(values)][0]}; a finite number is needed")
     return list(
         zip(
             [run_id] * len(fills),
@@ -173,6 +178,12 @@ def event_row(event: Event) -> Row:
 def _repeat_seq(decisions: Sequence[Decision], counts: Sequence[int]) -> list[int]:
     repeated: list[int] = np.repeat(np.array([d.seq for d in decisions], np.int64), counts).tolist()
     return repeated
+
+
+def _finite(name: str, value: float) -> float:
+    if not math.isfinite(value):
+        raise DataError(f"{name}={value} in a decision; a finite number is needed")
+    return float(value)
 
 
 def _packed(name: str, values: NDArray[np.float64], size: int) -> bytes:

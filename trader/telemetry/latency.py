@@ -98,9 +98,9 @@ class LatencyRecorder:
         count = int(cumulated[-1])
         if count == 0:
             return math.nan
-        rank = max(math.ceil(round(q * count, 6)), 1)  # 0.07 * 100 is a little more than 7 in binary
-        low, high = _bounds(np.searchsorted(cumulated, rank))
-        return float(np.clip((low + high) / 2, self._min, self._max))
+        low, high = _bounds(np.searchsorted(cumulated, max(math.ceil(q * count), 1)))
+        middle = float(low) + float(high - low) / 2
+        return min(max(middle, float(self._min)), float(self._max))
 
     @property
     def p50(self) -> float:
@@ -150,4 +150,4 @@ def _bounds(bucket: NDArray[np.int64] | np.int64) -> tuple[NDArray[np.int64], ND
     bucket = np.asarray(bucket, np.int64)
     shift = np.maximum((bucket >> _BITS) - 1, 0)
     low = (bucket - (shift << _BITS)) << shift
-    return low, low + (np.int64(1) << shift) - 1
+    return low, low + ((np.int64(1) << shift) - 1)

@@ -59,8 +59,8 @@ def _create_runs() -> None:
         sa.Column("extra", sa.Text(), nullable=False),
         sa.Column("summary", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("run_id", name="pk_runs"),
-        sa.CheckConstraint("mode IN ('run', 'backtest')", name="ck_runs_mode"),
-        sa.CheckConstraint("status IN ('running', 'complete', 'incomplete', 'failed')", name="ck_runs_status"),
+        sa.CheckConstraint("mode IN ('run', 'backtest')", name=op.f("ck_runs_mode")),
+        sa.CheckConstraint("status IN ('running', 'complete', 'incomplete', 'failed')", name=op.f("ck_runs_status")),
     )
 
 
@@ -106,7 +106,7 @@ def _create_orders() -> None:
         sa.Column("reference_price", sa.Double(), nullable=True),
         sa.PrimaryKeyConstraint("run_id", "order_id", name="pk_orders"),
         sa.ForeignKeyConstraint(["run_id", "seq"], ["decisions.run_id", "decisions.seq"], name="fk_orders_run_id_seq"),
-        sa.CheckConstraint("verdict IN ('accepted', 'denied')", name="ck_orders_verdict"),
+        sa.CheckConstraint("verdict IN ('accepted', 'denied')", name=op.f("ck_orders_verdict")),
         sqlite_with_rowid=False,
     )
 
@@ -131,8 +131,8 @@ def _create_fills() -> None:
             ["run_id", "order_id"], ["orders.run_id", "orders.order_id"], name="fk_fills_run_id_order_id"
         ),
         sa.ForeignKeyConstraint(["run_id", "seq"], ["decisions.run_id", "decisions.seq"], name="fk_fills_run_id_seq"),
-        sa.CheckConstraint("side IN (-1, 1)", name="ck_fills_side"),
-        sa.CheckConstraint("quantity > 0", name="ck_fills_quantity"),
+        sa.CheckConstraint("side IN (-1, 1)", name=op.f("ck_fills_side")),
+        sa.CheckConstraint("quantity > 0", name=op.f("ck_fills_quantity")),
         sqlite_with_rowid=False,
     )
 

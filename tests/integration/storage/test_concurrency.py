@@ -1,0 +1,88 @@
+"""Readers beside a writer, many writers of many runs, and many openers of one new database."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+
+from trader.core.orders import FillBatch
+from trader.storage import Store
+
+LENGTH = 120
+ROOT = Path(__file__).parents[3]
+
+
+def test_readers_see_whole_prefixes(store: Store, store_url: str, made: ModuleType) -> None:
+    """While one process appends, another reads growing prefixes of the run, never a part of an append."""
+    done = threading.Event()
+    seen: list[int] = []
+
+    def read() -> None:
+        with Store.open(store_url) as reader:
+            while not done.is_set():
+                batch = reader.fill_batch("r1")
+                table = reader.decisions("r1")
+                seen.append(len(table))
+                assert table.seq.tolist() == list(range(len(table)))
+                assert len(table) % 4 == 0
+                known = FillBatch.concat([made.fills(seq) for seq in range(len(table))])
+                assert batch == known.take(slice(0, len(batch)))
+
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read)
+        for start in range(0, LENGTH, 4):
+            made.append(store, "r1", start, start + 4)
+        done.set()
+        reading.result()
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 1
+
+
+def test_writers_of_different_runs_wait_for_each_other(store: Store, store_url: str, made: ModuleType) -> None:
+    """Runs written at the same time by stores of their own are both complete."""
+    names = ("a", "b", "c")
+    for name in names:
+        store.create_run(made.run_record(name))
+
+    def write(name: str) -> None:
+        with Store.open(store_url) as own:
+            for start in range(0, 40, 2):
+                made.append(own, name, start, start + 2)
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(write, names))
+    for name in names:
+        assert store.last_seq(name) == 39
+        assert store.fill_batch(name) == FillBatch.concat([made.fills(seq) for seq in range(40)])
+
+
+def test_many_processes_open_a_new_database(store_url: str) -> None:
+    """Processes that find no database create it once, and all of them can use it."""
+    code = "import sys; from trader.storage import Store; print(len(Store.open(sys.argv[1]).runs()))"
+    children = [
+        subprocess.Popen(  # noqa: S603 - our own code
+            [sys.executable, "-c", code, store_url],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+        )
+        for _ in range(2)
+    ]
+    for child in children:
+        out, err = child.communicate(timeout=60)
+        assert (child.returncode, out.strip()) == (0, "0"), err
+
+
+def test_many_threads_open_a_new_database(store_url: str) -> None:
+    """The same within one process."""
+    with ThreadPoolExecutor(4) as pool:
+        stores = list(pool.map(Store.open, [store_url] * 4))
+    for store in stores:
+        assert store.runs() == []
+        store.close()
