@@ -87,7 +87,7 @@ class SimulatedMarket:
         n_warmup = 0 if start_ns is None else int(np.searchsorted(self._ts, start_ns))
         self._plan = BatchPlan(n_instants, n_warmup, batch_slices)
         self._days_per_block = max(1, _BARS_PER_BLOCK // (self._day.variance_share.size * settings.n_symbols))
-        self._regimes = _regimes(settings.n_days, self._law, generator(seed, _REGIMES))
+        self._multipliers = self._law.daily_multipliers(settings.n_days, generator(seed, _REGIMES))
         first = BlockState(np.log(self._symbols.first_price), np.zeros(settings.n_symbols))
         self._states = [first]
         self._drawn: tuple[int, Block] | None = None
@@ -175,7 +175,7 @@ class SimulatedMarket:
         return draw_block(
             generator(self._seed, _BLOCK, number),
             self._states[number],
-            self._regimes[days],
+            self._multipliers[days],
             market=self._law,
             symbols=self._symbols,
             day=self._day,
@@ -200,16 +200,3 @@ def _stamps(n_days: int, day: DayShape) -> tuple[NDArray[np.int64], NDArray[np.i
     opening = local_time_ns(days, SESSION_OPEN, NEW_YORK)
     edges = (day.edges * MINUTE_NS).astype(np.int64)
     return (opening[:, None] + edges[:-1]).ravel(), (opening[:, None] + edges[1:]).ravel()
-
-
-def _regimes(n_days: int, law: MarketLaw, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return the regime of each day, shape (n_days,), begun in the stationary law."""
-    cumulative = np.cumsum(law.transition(), axis=1)
-    draws = rng.random(n_days)
-    regime = int(np.searchsorted(np.cumsum(law.stationary()), draws[0]))
-    path = np.empty(n_days, np.int64)
-    for i, draw in enumerate(draws):
-        if i:
-            regime = min(int(np.searchsorted(cumulative[regime], draw)), cumulative.shape[1] - 1)
-        path[i] = regime
-    return path

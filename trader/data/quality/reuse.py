@@ -12,20 +12,24 @@ from trader.data.quality.report import Finding
 
 __all__ = ["Reuse"]
 
+_FEW = 5
+"""Fewer bars on a side say nothing about its level."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Reuse:
     """One finding a hole after which a ticker seems to be another company's.
 
-    A hole is `min_days` or more between two bars. Compared across it are the prices just before and after, and medians of
-    up to `window` bars on its sides: of the price, the value traded and the absolute return. If any of them changed by
-    `factor` or more, the ticker was reused. Rule: repaired by cutting everything before the last such hole. A hole
-    without a break is left to the check of gaps.
+    A hole is `min_days` or more between two bars. Compared across it are the prices just before and after, and up to
+    `window` bars on its sides: their median price, median value traded and root mean square return (each over the root
+    of the days it took). If the value traded changed by `activity_factor` or more, or another by `factor`, the ticker was reused.
+    Rule: repaired by cutting everything before the last such hole. A hole without a break is left to the check of gaps.
     """
 
     min_days: float = 90.0
     window: int = 60
     factor: float = 8.0
+    activity_factor: float = 100.0
     name: str = "reuse"
 
     def findings(self, market: MarketHistory) -> list[Finding]:
@@ -52,26 +56,28 @@ class Reuse:
         return found
 
     def _breaks(self, history: SymbolHistory, before: slice, after: slice) -> dict[str, float]:
-        measures: dict[str, NDArray[np.float64]] = {
-            "price": history.close,
-            "value traded": history.volume * history.close,
-            "volatility": np.abs(history.log_return),
+        value = history.volume * history.close
+        changes = {
+            "price across": (history.close[before.stop - 1], history.close[after.start]),
+            "price": (_median(history.close[before]), _median(history.close[after])),
+            "volatility": (_volatility(history, before), _volatility(history, after)),
+            "value traded": (_median(value[before]), _median(value[after])),
         }
-        # The return across the hole belongs to neither side.
-        inner = {"volatility": 1}
-        breaks: dict[str, float] = {}
-        across = float(history.close[after.start] / history.close[before.stop - 1])
-        if abs(np.log(across)) >= np.log(self.factor):
-            breaks["price across"] = across
-        for name, values in measures.items():
-            skip = inner.get(name, 0)
-            old = _median(values[before.start + skip : before.stop])
-            new = _median(values[after.start + skip : after.stop])
-            if old > 0 and new > 0 and abs(np.log(new / old)) >= np.log(self.factor):
-                breaks[name] = new / old
+        breaks = {}
+        for name, (old, new) in changes.items():
+            limit = self.activity_factor if name == "value traded" else self.factor
+            if old > 0 and new > 0 and abs(np.log(new / old)) >= np.log(limit):
+                breaks[name] = float(new / old)
         return breaks
 
 
 def _median(values: NDArray[np.float64]) -> float:
     known = values[np.isfinite(values)]
-    return float(np.median(known)) if known.size >= 5 else float("nan")
+    return float(np.median(known)) if known.size >= _FEW else float("nan")
+
+
+def _volatility(history: SymbolHistory, rows: slice) -> float:
+    # The first return of each side crosses a hole, or has nothing before it.
+    inner = slice(rows.start + 1, rows.stop)
+    speed = history.log_return[inner] / np.sqrt(history.days_since_last[inner])
+    return float(np.sqrt(np.mean(speed**2))) if speed.size >= _FEW else float("nan")

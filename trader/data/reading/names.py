@@ -116,8 +116,6 @@ def _assign(fields: Sequence[str], names: Sequence[str], told: Mapping[str, str]
         name = _lookup(field, [n for n in names if n not in columns.values()], columns)
         if name is not None:
             columns[field] = name
-    if "ts_open" in told and "ts" not in told and columns.get("ts") == told["ts_open"]:
-        del columns["ts"]
     return columns
 
 
@@ -140,29 +138,23 @@ def _wide(names: Sequence[str], numeric: frozenset[str], told: Mapping[str, str]
     if ts is None or _lookup("symbol", names, told) is not None:
         return None
     rest = [name for name in names if name != ts]
-    # A misspelt `Pirce` is no ticker; tickers are upper case as a rule.
-    misspelt = any(
-        name != name.upper() and difflib.get_close_matches(name.lower(), ("price", "close", "volume", "bid", "ask"), 1)
-        for name in rest
-    )
+    # `open` or a misspelt `Pirce` is no ticker; tickers are upper case as a rule.
+    misspelt = any(name != name.upper() and difflib.get_close_matches(name.lower(), FIELDS, 1, 0.75) for name in rest)
     return {"ts": ts} if rest and not misspelt and all(name in numeric for name in rest) else None
 
 
 def _missing(file: str, names: Sequence[str], kind: str | None, told: Mapping[str, str]) -> DataError:
     shown = ", ".join(names[:12]) + (" …" if len(names) > 12 else "")
     if kind is None:
-        likely = [n for n in names if difflib.get_close_matches(n.lower(), ("price", "close", "bid", "ask"), 1)]
-        hint = f"; did you mean {likely[0]!r}?" if likely else ""
-        return DataError(
-            f"file {file} has columns {shown}: none for price (trades), bid and ask (quotes) or close (bars){hint} "
-            "Map one, e.g. columns={'price': 'last'}"
-        )
-    columns = _assign(_KINDS[kind][0], names, told)
-    field = next((f for f in _KINDS[kind][0] if f not in columns), "ts")
-    spellings = (field, *FIELDS[field])
-    likely = [n for n in names if difflib.get_close_matches(n.lower(), spellings, 1)]
-    hint = f"; did you mean {likely[0]!r}?" if likely else ""
-    return DataError(f"file {file} has no column for {field}, which {kind} need{hint} It has {shown}")
+        spellings: tuple[str, ...] = ("price", "close", "bid", "ask")
+        what = "price (trades), bid and ask (quotes) or close (bars)"
+    else:
+        columns = _assign(_KINDS[kind][0], names, told)
+        field = next((f for f in _KINDS[kind][0] if f not in columns), "ts")
+        what, spellings = f"{field}, which {kind} need", (field, *FIELDS[field])
+    likely = [name for name in names if difflib.get_close_matches(name.lower(), spellings, 1)]
+    hint = f"; did you mean {likely[0]!r}?" if likely else "."
+    return DataError(f"file {file} has no column for {what}{hint} It has {shown}; map one, as in columns.price=last")
 
 
 def _hint(word: str, known: Sequence[str]) -> str:

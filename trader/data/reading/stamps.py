@@ -114,29 +114,37 @@ def _from_timestamps(column: Any, timezone: str) -> StampColumn:
 
 
 def _from_numbers(column: Any, name: str) -> StampColumn:
-    values = column.to_numpy(zero_copy_only=False)
-    known = values[np.isfinite(values)] if values.dtype.kind == "f" else values
-    if not known.size:
+    import pyarrow as pa
+
+    whole = pa.types.is_integer(column.type)
+    if whole:
+        values = column.cast(pa.int64()).fill_null(MISSING).to_numpy()
+        known = values != MISSING
+    else:
+        values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        known = np.isfinite(values)
+    if not known.any():
         raise DataError(f"column {name!r} holds no time stamp")
-    if ((known >= 19_000_101) & (known <= 21_001_231)).all() and (known == np.floor(known)).all():
-        return StampColumn(_from_day_numbers(values, name), True)
-    unit = epoch_unit_ns(float(np.median(np.abs(known))))
-    if values.dtype.kind != "f":
-        return StampColumn(values.astype(np.int64) * unit, False)
-    # A float of seconds carries microseconds at best; more digits would be noise.
-    finite = np.isfinite(values)
-    scaled = np.round(np.where(finite, values, 0.0) * max(unit // 1000, 1)).astype(np.int64) * (1000 if unit > 1 else 1)
-    return StampColumn(np.where(finite, scaled, MISSING), False)
+    given = values[known]
+    if ((given >= 19_000_101) & (given <= 21_001_231) & (given == np.floor(given))).all():
+        stamps, days_only = _from_day_numbers(given.astype(np.int64), name), True
+    else:
+        unit, days_only = epoch_unit_ns(float(np.median(np.abs(given)))), False
+        # A float of seconds carries microseconds at best; more digits would be noise.
+        fine = 1 if whole or unit == 1 else 1000
+        stamps = given * unit if whole else np.round(given * (unit // fine)).astype(np.int64) * fine
+    full = np.full(values.size, MISSING)
+    full[known] = stamps
+    return StampColumn(full, days_only)
 
 
-def _from_day_numbers(values: NDArray[Any], name: str) -> NDArray[np.int64]:
-    finite = np.isfinite(values)
-    distinct, inverse = np.unique(np.where(finite, values, 19_700_101).astype(np.int64), return_inverse=True)
+def _from_day_numbers(numbers: NDArray[np.int64], name: str) -> NDArray[np.int64]:
+    distinct, inverse = np.unique(numbers, return_inverse=True)
     try:
         days = np.array([f"{d // 10000:04d}-{d // 100 % 100:02d}-{d % 100:02d}" for d in distinct], "datetime64[D]")
     except ValueError as error:
         raise DataError(f"column {name!r} looks like days of the form 20201231, but: {error}") from None
-    return np.where(finite, days.astype("datetime64[ns]").astype(np.int64)[inverse], MISSING)
+    return np.asarray(days.astype("datetime64[ns]").astype(np.int64)[inverse])
 
 
 def _parse_text(column: Any, name: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def open_table(path: Path, text_columns: frozenset[str]) -> Any:
     head = _first_bytes(path)
     try:
         table = _open_parquet(path) if head.startswith(_PARQUET) else _open_csv(path, head, text_columns)
-    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise DataError(f"file {path} is not readable CSV or Parquet: {_one_line(error)}") from None
     if table.num_rows == 0:
         raise DataError(f"file {path} has a header but no rows")

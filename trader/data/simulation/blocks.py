@@ -45,38 +45,38 @@ class Block:
 def draw_block(
     rng: np.random.Generator,
     begin: BlockState,
-    regimes: NDArray[np.int64],
+    multipliers: FloatArray,
     *,
     market: MarketLaw,
     symbols: SymbolLaw,
     day: DayShape,
     planted_ic: float,
 ) -> Block:
-    """Draw the days whose volatility regimes are `regimes`, shape (n_days,).
+    """Draw the days whose volatility is multiplied by `multipliers`, shape (n_days,).
 
     The log return of a bar is ``drift + s (rho z + sqrt(1 - rho^2) x)``: `s` is the symbol's volatility in that part
     of the day, `z` the signal (standardised buy-volume imbalance) of the bar before, `x` a shock of mean zero and
     variance one.
     """
-    n_days, n_bars, n_symbols = regimes.size, day.variance_share.size, begin.log_price.size
+    n_days, n_bars, n_symbols = multipliers.size, day.variance_share.size, begin.log_price.size
     shape = (n_days * n_bars, n_symbols)
     share = np.tile(day.variance_share, n_days)[:, None]
     scale = symbols.daily_volatility * np.sqrt(share)
-    calm = np.repeat(market.scaled_multipliers()[regimes], n_bars)[:, None]
+    regime = np.repeat(multipliers, n_bars)[:, None]
 
     imbalance = 2 * rng.beta(4.0, 4.0, shape) - 1
     signal = imbalance / IMBALANCE_STD
     known = np.vstack([begin.signal, signal[:-1]])
-    shock = _shocks(rng, shape, calm, market, symbols, n_bars)
+    shock = _shocks(rng, shape, regime, market, symbols, n_bars)
     expected = market.annual_drift / 252 * share + planted_ic * scale * known
     log_return = expected + np.sqrt(1 - planted_ic**2) * scale * shock
 
     log_close = begin.log_price + np.cumsum(log_return, axis=0)
     log_before = np.vstack([begin.log_price, log_close[:-1]])
     overnight = np.tile(day.overnight_part, n_days)[:, None]
-    bridge = np.sqrt(overnight * (1 - overnight)) * scale * calm
+    bridge = np.sqrt(overnight * (1 - overnight)) * scale * regime
     log_open = log_before + overnight * log_return + bridge * rng.standard_normal(shape)
-    high, low = _extremes(rng, log_open, log_close, scale * calm * np.sqrt(1 - overnight))
+    high, low = _extremes(rng, log_open, log_close, scale * regime * np.sqrt(1 - overnight))
     open_, close = np.exp(log_open), np.exp(log_close)
     # exp rounds: the extremes must still contain both ends.
     high = np.maximum(np.exp(high), np.maximum(open_, close))
@@ -93,7 +93,7 @@ def draw_block(
         volume=volume,
         vwap=np.clip(place, low, high),
         buy_volume=volume * (1 + imbalance) / 2,
-        spread=close * symbols.spread_bps * 1e-4 * np.sqrt(calm) * np.exp(0.2 * rng.standard_normal(shape)),
+        spread=close * symbols.spread_bps * 1e-4 * np.sqrt(regime) * np.exp(0.2 * rng.standard_normal(shape)),
         n_trades=1 + rng.poisson(volume / symbols.trade_size),
         expected=expected,
         end=BlockState(log_close[-1], signal[-1]),
@@ -103,7 +103,7 @@ def draw_block(
 def _shocks(
     rng: np.random.Generator,
     shape: tuple[int, int],
-    calm: FloatArray,
+    regime: FloatArray,
     market: MarketLaw,
     symbols: SymbolLaw,
     n_bars: int,
@@ -112,7 +112,7 @@ def _shocks(
     unit = np.sqrt((market.tail_df - 2) / market.tail_df)
     common = unit * rng.standard_t(market.tail_df, (shape[0], 1))
     own = unit * rng.standard_t(market.tail_df, shape)
-    diffusive = calm * (symbols.market_loading * common + np.sqrt(1 - symbols.market_loading**2) * own)
+    diffusive = regime * (symbols.market_loading * common + np.sqrt(1 - symbols.market_loading**2) * own)
     chance = market.jumps_per_day / n_bars
     jumps = np.where(rng.random(shape) < chance, rng.standard_normal(shape) / np.sqrt(chance), 0.0)
     return np.asarray(np.sqrt(1 - market.jump_share) * diffusive + np.sqrt(market.jump_share) * jumps)

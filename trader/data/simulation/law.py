@@ -31,8 +31,7 @@ MEAN_ABSOLUTE_SIGNAL = 105 / 128
 class MarketLaw:
     """Constants of the market as a whole. Returns are logarithmic.
 
-    Regimes multiply volatility; they change between days by a Markov chain. Multipliers are scaled so that the
-    unconditional variance is one, jumps included.
+    Regimes multiply volatility; they change between days by a Markov chain.
     """
 
     regime_multipliers: tuple[float, ...] = (0.65, 1.0, 2.2)
@@ -65,10 +64,20 @@ class MarketLaw:
         equations = np.vstack([matrix.T - np.eye(n), np.ones(n)])
         return np.asarray(np.linalg.lstsq(equations, np.r_[np.zeros(n), 1.0], rcond=None)[0])
 
-    def scaled_multipliers(self) -> FloatArray:
-        """Return the volatility multipliers with a mean square of one, shape (n_regimes,)."""
-        raw = np.array(self.regime_multipliers)
-        return np.asarray(raw / np.sqrt(self.stationary() @ raw**2))
+    def daily_multipliers(self, n_days: int, rng: np.random.Generator) -> FloatArray:
+        """Return a path of volatility multipliers, shape (n_days,), begun in the stationary law.
+
+        The path is scaled to a mean square of one: regimes last for months, and otherwise a market's volatility, and
+        with it the planted correlation, would depend on which of them it happened to meet.
+        """
+        cumulative = np.cumsum(self.transition(), axis=1)
+        regime = int(np.searchsorted(np.cumsum(self.stationary()), rng.random()))
+        path = np.empty(n_days, np.int64)
+        for day, draw in enumerate(rng.random(n_days)):
+            path[day] = regime
+            regime = min(int(np.searchsorted(cumulative[regime], draw)), len(self.regime_stay) - 1)
+        multipliers = np.array(self.regime_multipliers)[path]
+        return np.asarray(multipliers / np.sqrt(np.mean(multipliers**2)))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
