@@ -22,15 +22,15 @@ def percent(value: float | None, digits: int = 1, *, signed: bool = False) -> st
     return f"{_no_minus_zero(100 * value, digits):{'+' if signed else ''}.{digits}f} %"
 
 
-def number(value: float | None, digits: int = 2, *, signed: bool = False) -> str:
-    """Return a number with a fixed count of decimals.
+def number(value: float | None, digits: int = 2, unit: str = "", *, signed: bool = False) -> str:
+    """Return a number with a fixed count of decimals, and its unit.
 
-    >>> number(1234.5), number(-0.001), number(None)
-    ('1,234.50', '0.00', '–')
+    >>> number(1234.5), number(-0.001, unit=" ms"), number(None, unit=" ms")
+    ('1,234.50', '0.00 ms', '–')
     """
     if not _known(value):
         return DASH
-    return f"{_no_minus_zero(value, digits):{'+' if signed else ''},.{digits}f}"
+    return f"{_no_minus_zero(value, digits):{'+' if signed else ''},.{digits}f}{unit}"
 
 
 def money(value: float | None, *, signed: bool = False) -> str:

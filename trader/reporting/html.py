@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from trader.reporting import formats as fmt
 from trader.reporting.plots import Plot
-from trader.reporting.sections import Grid, benchmark_grid, fact_grids, generic_grids, tiles, training_grids
+from trader.reporting.sections import Grid, benchmark_grid, fact_grids, quality_grids, tiles, training_grids
 from trader.reporting.summary import Summary
 from trader.storage import RunRecord
 
@@ -25,8 +25,8 @@ def render_html(summary: Summary, record: RunRecord, plots: Sequence[Plot], extr
     Parameters
     ----------
     extras : mapping
-        What is known beside the store: `training` (a training report as a dict, or None), `quality` (findings of
-        the data-quality checks, any plain values) and `features_left_out` (reason by feature). All may be missing.
+        What is known beside the store: `training` and `quality` (what `to_dict` of a `TrainingReport` and of a
+        `QualityReport` gives, or None) and `features_left_out` (reason by feature). All may be missing.
     """
     result = summary.performance
     return _template().render(
@@ -41,7 +41,7 @@ def render_html(summary: Summary, record: RunRecord, plots: Sequence[Plot], extr
         training=training_grids(extras["training"]) if extras.get("training") else [],
         features=record.feature_names,
         left_out=_left_out(extras.get("features_left_out") or {}),
-        quality=generic_grids("Data quality", extras["quality"]) if extras.get("quality") else [],
+        quality=quality_grids(extras["quality"]) if extras.get("quality") else [],
         events=[(fmt.instant(event["ts_ns"]), fmt.title(event["kind"]), event["text"]) for event in summary.events],
         settings=_settings(summary.settings),
     )

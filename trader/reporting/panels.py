@@ -136,7 +136,7 @@ def legend(axes: Axes, theme: Theme, *, reverse: bool = False) -> None:
     """Put the legend in one row above the axes; `reverse` lists what was drawn last first."""
     axes.legend(
         loc="lower left",
-        bbox_to_anchor=(0.0, 1.0),
+        bbox_to_anchor=(0.0, 1.015),
         ncols=4,
         borderaxespad=0.1,
         borderpad=0.2,

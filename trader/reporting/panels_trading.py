@@ -16,11 +16,22 @@ from trader.reporting.theme import Draw, Theme
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["contribution_panel", "denial_panel", "ic_panel", "latency_panel", "monthly", "turnover_panel"]
+__all__ = [
+    "bars_height",
+    "contribution_panel",
+    "denial_panel",
+    "ic_panel",
+    "latency_panel",
+    "monthly",
+    "turnover_panel",
+]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Dates = NDArray[np.datetime64]
+
+MOST_NAMES = 30
+"""Names that the plot of contributions shows at most."""
 
 _Z95 = 1.959963984540054
 _MIN_PER_MONTH = 5
@@ -75,12 +86,11 @@ def ic_panel(ts_ns: IntArray, ic: FloatArray) -> Draw | None:
         axes.axhline(0.0, color=theme.muted, linewidth=0.7, zorder=1)
         axes.axhline(overall, color=theme.hold, linewidth=1.0, linestyle=(0, (4, 2)))
         axes.annotate(
-            f"mean {overall:.3f}",
-            (1.0, overall),
-            xycoords=("axes fraction", "data"),
-            xytext=(0, 3),
-            textcoords="offset points",
+            f"mean {overall:.3f} (dashed)",
+            (1.0, 1.02),
+            xycoords="axes fraction",
             ha="right",
+            va="bottom",
             color=theme.hold,
             fontsize=8.5,
         )
@@ -126,7 +136,7 @@ def latency_panel(latency_ns: FloatArray) -> Draw | None:
     return draw
 
 
-def contribution_panel(pnl_by_symbol: Mapping[str, float], capital: float, at_most: int = 30) -> Draw | None:
+def contribution_panel(pnl_by_symbol: Mapping[str, float], capital: float, at_most: int = MOST_NAMES) -> Draw | None:
     """P&L of each name after costs, in per cent of the initial capital; the `at_most` largest either way."""
     traded = {name: pnl for name, pnl in pnl_by_symbol.items() if np.isfinite(pnl) and pnl != 0.0}
     if not traded:
@@ -153,6 +163,11 @@ def denial_panel(denied_by_reason: Mapping[str, int]) -> Draw | None:
         _bars(axes, theme, [title(name) for name in names], values, [theme.hold] * len(names), "orders")
 
     return draw
+
+
+def bars_height(n_bars: int) -> float:
+    """Return the height in inches of a figure of so many horizontal bars."""
+    return 0.19 * n_bars + 0.75
 
 
 def _bars(axes: Axes, theme: Theme, names: list[str], values: FloatArray, colours: list[str], unit: str) -> None:

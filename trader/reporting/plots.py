@@ -8,7 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trader.reporting.panels import drawdown_panel, equity_panel, exposure_panel, notice, rolling_sharpe_panel
-from trader.reporting.panels_trading import contribution_panel, denial_panel, ic_panel, latency_panel, turnover_panel
+from trader.reporting.panels_trading import (
+    MOST_NAMES,
+    bars_height,
+    contribution_panel,
+    denial_panel,
+    ic_panel,
+    latency_panel,
+    turnover_panel,
+)
 from trader.reporting.run_data import Curves
 from trader.reporting.summary import Summary
 from trader.reporting.theme import Draw, render_png, render_svg
@@ -33,15 +41,15 @@ class Plot:
         `caption` says how to read it, or why there is nothing to see.
     svg : str
         An `<svg>` element; empty where there is nothing to see.
-    wide : bool
-        Takes the whole width of the page.
+    wide_svg : str
+        The same for the whole width of a page; empty where half of it is enough.
     """
 
     name: str
     title: str
     caption: str
     svg: str
-    wide: bool = False
+    wide_svg: str = ""
 
 
 def plots_of(summary: Summary, curves: Curves | None, daily_ic: FloatArray, latency_ns: FloatArray) -> list[Plot]:
@@ -77,23 +85,24 @@ def plots_of(summary: Summary, curves: Curves | None, daily_ic: FloatArray, late
             ic_panel(curves.ts_ns, daily_ic),
         ),
         _plot(
-            "contribution",
-            "Contribution by name",
-            "P&L after costs.",
-            contribution_panel(summary.pnl_by_symbol, result.initial_equity),
-            height=max(2.9, 0.19 * min(len(summary.pnl_by_symbol), 30) + 0.7),
-        ),
-        _plot(
             "latency",
             "Decision latency",
             "From the arrival of data to the end of the decision.",
             latency_panel(latency_ns),
         ),
         _plot(
+            "contribution",
+            "Contribution by name",
+            "P&L after costs.",
+            contribution_panel(summary.pnl_by_symbol, result.initial_equity),
+            height=bars_height(min(len(summary.pnl_by_symbol), MOST_NAMES)),
+        ),
+        _plot(
             "denials",
             "Orders denied",
             "By the risk gate, by reason.",
             denial_panel(summary.orders.denied_by_reason),
+            height=bars_height(len(summary.orders.denied_by_reason)),
         ),
     ]
 
@@ -113,6 +122,7 @@ def _plot(
     name: str, title: str, caption: str, draw: Draw | None, *, wide: bool = False, height: float | None = None
 ) -> Plot:
     if draw is None:
-        return Plot(name, title, "There is nothing to show for this run.", "", wide)
-    width, usual = _WIDE if wide else _NARROW
-    return Plot(name, title, caption, render_svg(name, title, draw, (width, height or usual)), wide)
+        return Plot(name, title, "There is nothing to show for this run.", "")
+    size = (_NARROW[0], height or _NARROW[1])
+    wide_svg = render_svg(f"{name}-wide", title, draw, _WIDE) if wide else ""
+    return Plot(name, title, caption, render_svg(name, title, draw, size), wide_svg)

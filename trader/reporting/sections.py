@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from trader.portfolio.performance import Performance
 from trader.reporting import formats as fmt
 from trader.reporting.summary import Summary
 
-__all__ = ["Grid", "benchmark_grid", "fact_grids", "generic_grids", "tiles", "training_grids"]
+__all__ = ["Grid", "benchmark_grid", "fact_grids", "quality_grids", "tiles", "training_grids"]
+
+
+_SEVERITIES = ("critical", "warning", "info")
+_MOST_FINDINGS = 40
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ def tiles(summary: Summary) -> list[tuple[str, str, str]]:
         ("Sharpe ratio", fmt.number(result.sharpe), f"{level}: {fmt.interval(result.sharpe_interval)}"),
         ("Deflated Sharpe", fmt.number(result.deflated_sharpe), fmt.plural(result.n_trials, "trial")),
         ("Deepest drawdown", fmt.percent(result.drawdown.depth), f"trough {fmt.day(trough)}" if trough else "none"),
-        ("Costs", f"{fmt.number(result.costs.bps_of_traded, 1)} bps", f"{fmt.money(result.costs.total)} in all"),
+        ("Costs", fmt.number(result.costs.bps_of_traded, 1, " bps"), f"{fmt.money(result.costs.total)} in all"),
         ("Rank IC", fmt.number(summary.ic.mean, 3) if summary.ic else fmt.DASH, f"over {summary.ic_horizon} bars"),
     ]
 
@@ -65,7 +69,7 @@ def benchmark_grid(result: Performance) -> Grid:
         ("· interval", "", *(fmt.interval(b.sharpe_difference_interval) for b in marks)),
     ]
     header = ("", "Strategy", *(fmt.title(b.name) for b in marks))
-    return Grid("Against doing nothing clever", tuple(own + relative), header)
+    return Grid("Against the benchmarks", tuple(own + relative), header)
 
 
 def fact_grids(summary: Summary) -> list[Grid]:
@@ -73,24 +77,6 @@ def fact_grids(summary: Summary) -> list[Grid]:
     result = summary.performance
     grids = [] if result is None else [_returns(result), _risk(result), _trading(result), _signals(summary, result)]
     return [*grids, _orders(summary), _machine(summary)]
-
-
-def generic_grids(title: str, content: Any) -> list[Grid]:
-    """Return plain nested values as tables: scalars as one list, lists of mappings as tables, and so on inward."""
-    if isinstance(content, Mapping):
-        scalars = tuple((fmt.title(str(key)), _text(value)) for key, value in content.items() if _is_scalar(value))
-        grids = [Grid(title, scalars)] if scalars else []
-        for key, value in content.items():
-            if not _is_scalar(value):
-                grids += generic_grids(f"{title}: {fmt.title(str(key)).lower()}", value)
-        return grids
-    if isinstance(content, Sequence) and not isinstance(content, str):
-        if not content:
-            return []
-        if all(isinstance(item, Mapping) for item in content):
-            return [_table(title, content)]
-        return [Grid(title, ((", ".join(_text(item) for item in content),),))]
-    return [Grid(title, ((_text(content),),))]
 
 
 def training_grids(report: Mapping[str, Any]) -> list[Grid]:
@@ -122,10 +108,27 @@ def training_grids(report: Mapping[str, Any]) -> list[Grid]:
     return [facts, Grid("Walk-forward validation", rows, header)]
 
 
-def _table(title: str, items: Sequence[Mapping[str, Any]]) -> Grid:
-    keys = tuple(dict.fromkeys(key for item in items for key in item))
-    rows = tuple(tuple(_text(item.get(key)) for key in keys) for item in items)
-    return Grid(title, rows, tuple(fmt.title(str(key)) for key in keys))
+def quality_grids(report: Mapping[str, Any]) -> list[Grid]:
+    """Return what the data-quality checks looked at and found, the gravest findings first."""
+    actions = report["actions"]
+    facts = Grid(
+        "Checked",
+        (
+            ("Bars", f"{report['n_bars']:,}"),
+            ("Names", str(report["n_symbols"])),
+            *((fmt.title(check), f"{n:,}") for check, n in report["counts"].items()),
+            *((f"· {action}", f"{n:,}") for action, n in actions.items() if n),
+        ),
+    )
+    gravest = sorted(report["findings"], key=lambda finding: _SEVERITIES.index(finding["severity"]))
+    rows = tuple(
+        (f["ts"][:10], f["symbol"], fmt.title(f["check"]), f["severity"], f["action"], f["detail"])
+        for f in gravest[:_MOST_FINDINGS]
+    )
+    if not rows:
+        return [facts]
+    title = "Findings" if len(rows) == len(gravest) else f"The {len(rows)} gravest of {len(gravest)} findings"
+    return [facts, Grid(title, rows, ("Day", "Name", "Check", "Severity", "Action", "Detail"))]
 
 
 def _returns(result: Performance) -> Grid:
@@ -137,7 +140,7 @@ def _returns(result: Performance) -> Grid:
             ("Final equity", fmt.money(result.final_equity)),
             ("P&L after costs", fmt.money(result.pnl, signed=True)),
             ("Total return", fmt.percent(result.total_return, 2)),
-            ("Annual return (compound)", fmt.percent(result.annual_return, 2)),
+            ("Annual return", fmt.percent(result.annual_return, 2)),
             ("Sharpe ratio", fmt.number(result.sharpe)),
             (f"· {level} interval", fmt.interval(result.sharpe_interval)),
             ("Sortino ratio", fmt.number(result.sortino)),
@@ -173,16 +176,17 @@ def _trading(result: Performance) -> Grid:
     return Grid(
         "Trading and costs",
         (
-            ("Gross exposure, mean / largest", f"{fmt.percent(held.gross_mean)} / {fmt.percent(held.gross_max)}"),
-            ("Net exposure, mean", fmt.percent(held.net_mean, signed=True)),
+            ("Mean gross exposure", fmt.percent(held.gross_mean)),
+            ("Largest gross exposure", fmt.percent(held.gross_max)),
+            ("Mean net exposure", fmt.percent(held.net_mean, signed=True)),
             ("Time invested", fmt.percent(held.invested)),
-            ("Turnover a year (both sides)", f"{fmt.number(result.turnover, 1)} × equity"),
+            ("Turnover a year (both sides)", fmt.number(result.turnover, 1, " × equity")),
             ("Traded value", fmt.money(costs.traded_value)),
             ("Costs", fmt.money(costs.total)),
             ("· commission", fmt.money(costs.commission)),
             ("· spread", fmt.money(costs.spread)),
             ("· market impact", fmt.money(costs.impact)),
-            ("Costs per traded value", f"{fmt.number(costs.bps_of_traded, 2)} bps"),
+            ("Costs per traded value", fmt.number(costs.bps_of_traded, 2, " bps")),
             ("Costs in P&L before costs", fmt.percent(costs.share_of_gross)),
         ),
     )
@@ -192,10 +196,11 @@ def _signals(summary: Summary, result: Performance) -> Grid:
     ic = summary.ic
     rows = [
         ("Horizon", fmt.plural(summary.ic_horizon, "bar")),
-        ("Mean rank IC, ensemble", fmt.number(ic.mean, 4) if ic else fmt.DASH),
-        ("· interval", fmt.interval((ic.low, ic.high), 4) if ic else fmt.DASH),
         ("Signs that were right", fmt.percent(result.hit_rate_signals)),
-        *((f"Mean rank IC, {name}", fmt.number(value, 4)) for name, value in summary.members.items()),
+        ("Mean rank IC", fmt.number(ic.mean, 4) if ic else fmt.DASH),
+        ("· interval", fmt.interval((ic.low, ic.high), 4) if ic else fmt.DASH),
+        ("· t statistic", fmt.number(ic.t_stat, 1) if ic else fmt.DASH),
+        *((f"· {name} alone", fmt.number(value, 4)) for name, value in summary.members.items()),
     ]
     return Grid("Signals", tuple(rows))
 
@@ -225,11 +230,12 @@ def _machine(summary: Summary) -> Grid:
         "The run",
         (
             ("Decisions", f"{summary.n_decisions:,}"),
-            ("Wall time, training included", fmt.duration(summary.elapsed_s)),
-            ("Decision latency p50", f"{fmt.number(latency.p50_ms)} ms"),
-            ("Decision latency p99", f"{fmt.number(latency.p99_ms)} ms"),
+            ("Wall time", fmt.duration(summary.elapsed_s)),
+            ("Decision latency p50", fmt.number(latency.p50_ms, 2, " ms")),
+            ("Decision latency p99", fmt.number(latency.p99_ms, 2, " ms")),
             ("Restarts", str(sum(event["kind"] == "part_restarted" for event in summary.events))),
-            ("Books balance", f"{'yes' if books.holds else 'NO'} (largest error {worst:.1e})"),
+            ("Books balance", "yes" if books.holds else "NO"),
+            ("· largest relative error", f"{worst:.0e}"),
             ("Seed", str(summary.seed)),
             ("Data fingerprint", summary.data_fingerprint[:16] or fmt.DASH),
             ("Code version", summary.code_version or fmt.DASH),
@@ -239,23 +245,3 @@ def _machine(summary: Summary) -> Grid:
 
 def _reasons(counts: Mapping[str, int]) -> Iterable[tuple[str, str]]:
     return ((f"· {fmt.title(reason).lower()}", f"{n:,}") for reason, n in counts.items())
-
-
-def _is_scalar(value: Any) -> bool:
-    return value is None or isinstance(value, str | int | float)
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return fmt.DASH
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:,.4g}" if abs(value) < 1e6 else f"{value:,.0f}"
-    if isinstance(value, int):
-        return f"{value:,}" if abs(value) >= 10_000 else str(value)
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_text(item)}" for key, item in value.items())
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(_text(item) for item in value)
-    return str(value)

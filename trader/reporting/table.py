@@ -14,7 +14,7 @@ __all__ = ["summary_table"]
 def summary_table(summary: Summary) -> Table:
     """Return the strategy beside its benchmarks, and below them what trading took."""
     result = summary.performance
-    table = Table(title=_title(summary), title_justify="left", title_style="bold", pad_edge=False)
+    table = Table(title=_title(summary), title_justify="left", title_style="bold", pad_edge=False, min_width=72)
     table.add_column("")
     table.add_column("Strategy", justify="right", no_wrap=True)
     if result is None:
@@ -54,8 +54,9 @@ def _alone(summary: Summary, result: Performance) -> list[tuple[str, str]]:
         (f"Sharpe, {level} interval", fmt.interval(result.sharpe_interval)),
         (f"Deflated Sharpe ({fmt.plural(result.n_trials, 'trial')})", fmt.number(result.deflated_sharpe)),
         ("Rank IC", fmt.number(ic.mean, 3) if ic else fmt.DASH),
-        ("Turnover a year", f"{fmt.number(result.turnover, 1)} × equity"),
-        ("Costs", f"{fmt.money(result.costs.total)} ({fmt.number(result.costs.bps_of_traded, 1)} bps of traded value)"),
+        ("Turnover a year", fmt.number(result.turnover, 1, " × equity")),
+        ("Costs", fmt.money(result.costs.total)),
+        ("Costs per traded value", fmt.number(result.costs.bps_of_traded, 1, " bps")),
         ("Orders accepted / denied", f"{orders.accepted:,} / {orders.denied:,}"),
         ("Fills", f"{orders.fills:,}"),
         ("Decision latency p50 / p99", f"{fmt.number(latency.p50_ms, 1)} / {fmt.number(latency.p99_ms, 1)} ms"),

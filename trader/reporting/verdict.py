@@ -60,16 +60,16 @@ def verdict(
     if result is None:
         why = {"failed": "it failed first", "incomplete": "it was stopped first"}.get(status, "there were no data")
         return (Finding("bad", f"No decision was made: {why}. There is nothing to judge."),)
-    found = [
+    judged = result.n_periods >= _MIN_PERIODS
+    return (
         *_unreliable(result, ic, books),
         *_ending(result, status),
-        *(_against(result, benchmark) for benchmark in result.benchmarks),
-        *_skill(result),
+        *((_against if judged else _beside)(result, benchmark) for benchmark in result.benchmarks),
+        *(_skill(result) if judged else ()),
         _signal(ic),
         _costs(record, result),
-        *_caveats(record),
-    ]
-    return tuple(found)
+        *_caveats(record, result),
+    )
 
 
 def _unreliable(result: Performance, ic: ICSummary | None, books: AccountingCheck) -> list[Finding]:
@@ -81,7 +81,7 @@ def _unreliable(result: Performance, ic: ICSummary | None, books: AccountingChec
         for name, rate in (("days", result.hit_rate_days), ("signals", result.hit_rate_signals)):
             if rate > _MAX_BELIEVABLE_HIT:
                 beyond.append(f"a hit rate of {fmt.percent(rate)} of {name}")
-        if ic is not None and ic.mean > _MAX_BELIEVABLE_IC:
+        if ic is not None and ic.n_instants >= _MIN_PERIODS and ic.mean > _MAX_BELIEVABLE_IC:
             beyond.append(f"a rank IC of {fmt.number(ic.mean, 3)}")
     if beyond:
         text = f"SUSPECT: {' and '.join(beyond)} is beyond belief. Look for a leak of the future before anything else."
@@ -105,11 +105,14 @@ def _ending(result: Performance, status: str) -> list[Finding]:
     if not result.n_fills:
         found.append(Finding("note", "No order was filled: the equity is the initial cash."))
     if result.n_periods < _MIN_PERIODS:
-        text = (
-            f"{fmt.plural(result.n_periods, 'return')} are too few to conclude anything; {_MIN_PERIODS} are the least."
-        )
-        found.append(Finding("note", text))
+        few = fmt.plural(result.n_periods, "return")
+        found.append(Finding("note", f"Too short to judge: {few}; conclusions need {_MIN_PERIODS}."))
     return found
+
+
+def _beside(result: Performance, benchmark: Comparison) -> Finding:
+    earned = f"{fmt.percent(result.total_return)} against {fmt.percent(benchmark.total_return)}"
+    return Finding("note", f"In this time it earned {earned} of {benchmark.name}.")
 
 
 def _against(result: Performance, benchmark: Comparison) -> Finding:
@@ -130,7 +133,9 @@ def _against(result: Performance, benchmark: Comparison) -> Finding:
     if more_return and better_ratio:
         return Finding("note", f"It was ahead of {name}, by no more than chance may explain: {figures}.")
     if better_ratio:
-        return Finding("bad", f"It did not beat {name} in return, though it took less risk for it: {figures}.")
+        return Finding("bad", f"It did not beat {name} in return, though in return for its risk: {figures}.")
+    if more_return:
+        return Finding("bad", f"It did not beat {name} in return for its risk, though in return: {figures}.")
     return Finding("bad", f"It did not beat {name}: {figures}.")
 
 
@@ -145,7 +150,7 @@ def _skill(result: Performance) -> list[Finding]:
 
 
 def _signal(ic: ICSummary | None) -> Finding:
-    if ic is None or not math.isfinite(ic.mean):
+    if ic is None or ic.n_instants < _MIN_PERIODS:
         return Finding("note", "The signals could not be judged: too few scores were followed by returns.")
     level = f"{100 * ic.level:.0f} % interval"
     figures = f"mean rank IC {fmt.number(ic.mean, 3)}, {level} {fmt.interval((ic.low, ic.high), 3)}"
@@ -175,7 +180,7 @@ def _costs(record: RunRecord, result: Performance) -> Finding:
     return Finding(tone, f"{paid} {assumed}")
 
 
-def _caveats(record: RunRecord) -> list[Finding]:
+def _caveats(record: RunRecord, result: Performance) -> list[Finding]:
     found = []
     if setting(record, "feed", "kind", "") == "sp500":
         text = (
@@ -183,6 +188,7 @@ def _caveats(record: RunRecord) -> list[Finding]:
             "their end. That flatters whoever is long of them, buy-and-hold included."
         )
         found.append(Finding("note", text))
-        found.append(Finding("note", "The index is without dividends; the prices of the names include them."))
+        if len(result.benchmarks) > 1:
+            found.append(Finding("note", "The index is without dividends; the prices of the names include them."))
     found.append(Finding("note", "Fills are simulated. This is not investment advice."))
     return found
