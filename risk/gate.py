@@ -74,6 +74,7 @@ class RiskGate:
         self._recent: deque[tuple[int, int]] = deque()
         self._n_recent = 0
         self._changes: list[StateChange] = []
+        self._observed: tuple[int, float] | None = None
 
     @property
     def trading_state(self) -> TradingState:
@@ -88,6 +89,9 @@ class RiskGate:
 
     def observe(self, ts_ns: int, equity: float) -> None:
         """Take note of the equity at an instant; may tighten the trading state, or loosen it on a new day."""
+        if (ts_ns, equity) == self._observed:
+            return
+        self._observed = (ts_ns, equity)
         new_day = self._losses.update(ts_ns, equity)
         if new_day and self._cause is DenialReason.DAILY_LOSS:
             self._change(TradingState.ACTIVE, DenialReason.DAILY_LOSS.value, "a new day began", None)
@@ -143,8 +147,9 @@ class RiskGate:
         if self._state is TradingState.HALTED:
             return _NO_ORDERS, self._deny_all(orders)
         self._forget_before(ts_ns - _MINUTE_NS)
-        values, bounds = np.zeros(len(orders)), np.zeros(len(orders))
-        codes = judge_orders(
+        n_orders = len(orders)
+        codes, measured = np.empty(n_orders, np.int8), np.empty((2, n_orders))
+        n_passed = judge_orders(
             orders.symbol_id,
             orders.side,
             orders.quantity,
@@ -153,27 +158,28 @@ class RiskGate:
             positions,
             open_quantity,
             prices,
-            ts_ns - price_ts_ns,
+            price_ts_ns,
+            ts_ns,
             equity,
             self._state is TradingState.REDUCING,
             self._n_recent,
             self._max_recent,
             self._limits,
-            values,
-            bounds,
+            codes,
+            measured,
         )
-        passes = codes == PASSED
-        n_passed = int(np.count_nonzero(passes))
         if n_passed:
             self._recent.append((ts_ns, n_passed))
             self._n_recent += n_passed
-        if n_passed == len(orders):
+        if n_passed == n_orders:
             return orders, ()
+        passes = codes == PASSED
         denials = tuple(
-            self._denial(orders, row, int(codes[row]), float(values[row]), float(bounds[row]))
+            self._denial(orders, row, int(codes[row]), float(measured[0, row]), float(measured[1, row]))
             for row in np.flatnonzero(~passes).tolist()
         )
-        return orders.take(passes) if n_passed else _NO_ORDERS, denials
+        # Records keep the memory layout that planned orders have: compiled code needs no second variant.
+        return OrderBatch.from_records(orders.records()[passes]) if n_passed else _NO_ORDERS, denials
 
     def state(self) -> dict[str, Any]:
         """Return everything needed to go on, ready for JSON."""
@@ -193,6 +199,7 @@ class RiskGate:
         self._n_recent = sum(count for _, count in self._recent)
         self._changes = [StateChange(TradingState(p), TradingState(c), w, y) for p, c, w, y in state["changes"]]
         self._losses.restore(state["losses"])
+        self._observed = None
 
     def _change(self, state: TradingState, who: str, why: str, cause: DenialReason | None) -> None:
         if state is not self._state:

@@ -70,7 +70,8 @@ def judge_message(
     kind: int,
     limit_price: float,
     prices: FloatArray,
-    age_ns: IntArray,
+    price_ts_ns: IntArray,
+    ts_ns: int,
     limits: np.record,
 ) -> tuple[int, float, float]:
     """Judge what an order says by itself: code, value, limit."""
@@ -78,8 +79,9 @@ def judge_message(
         return _INVALID_QUANTITY, side * quantity, 0.0
     if symbol_id < 0 or symbol_id >= prices.size or not prices[symbol_id] > 0.0:
         return _NO_PRICE, np.nan, 0.0
-    if age_ns[symbol_id] > limits.data_age_ns:
-        return _STALE_DATA, age_ns[symbol_id] * 1e-9, limits.data_age_ns * 1e-9
+    age_ns = ts_ns - price_ts_ns[symbol_id]
+    if age_ns > limits.data_age_ns:
+        return _STALE_DATA, age_ns * 1e-9, limits.data_age_ns * 1e-9
     if kind == _LIMIT_ORDER:
         distance = abs(limit_price / prices[symbol_id] - 1.0)
         if not distance <= limits.price_collar:
@@ -122,21 +124,22 @@ def judge_orders(
     positions: FloatArray,
     open_quantity: FloatArray,
     prices: FloatArray,
-    age_ns: IntArray,
+    price_ts_ns: IntArray,
+    ts_ns: int,
     equity: float,
     reducing_only: bool,
     n_recent: int,
     max_recent: int,
     limits: Records,
-    values: FloatArray,
-    bounds: FloatArray,
-) -> NDArray[np.int8]:
-    """Return a code for each order; an order that passes changes the book that the next ones see.
+    codes: NDArray[np.int8],
+    measured: FloatArray,
+) -> int:
+    """Write a code for each order; one that passes changes the book that the next ones see.
 
-    `n_recent` orders passed within the last minute, and at most `max_recent` may. `values` and `bounds` receive
-    what was measured and the limit it broke.
+    `n_recent` orders passed within the last minute, and at most `max_recent` may. The rows of `measured`, shape
+    (2, n_orders), receive what was measured and the limit it broke. Returns how many pass.
     """
-    codes = np.empty(symbol_id.size, np.int8)
+    n_before = n_recent
     held = positions.copy()
     exposure = positions + open_quantity
     weights = np.zeros(prices.size)
@@ -146,7 +149,7 @@ def judge_orders(
     for row in range(symbol_id.size):
         s = symbol_id[row]
         code, value, bound = judge_message(
-            s, side[row], quantity[row], kind[row], limit_price[row], prices, age_ns, limits[0]
+            s, side[row], quantity[row], kind[row], limit_price[row], prices, price_ts_ns, ts_ns, limits[0]
         )
         if code == PASSED:
             signed = side[row] * quantity[row]
@@ -164,5 +167,5 @@ def judge_orders(
             exposure[s] += signed
             if equity > 0.0:
                 weights[s] = exposure[s] * prices[s] / equity
-        codes[row], values[row], bounds[row] = code, value, bound
-    return codes
+        codes[row], measured[0, row], measured[1, row] = code, value, bound
+    return n_recent - n_before

@@ -24,7 +24,7 @@ from risk.gate import RiskGate
 from trader.core.decision import Decision
 from trader.core.errors import DataError
 from trader.core.market import BarPanel, MarketSlice
-from trader.core.orders import Denial, OrderBatch, TradingState, order_ids
+from trader.core.orders import Denial, OrderBatch, TradingState, first_order_id
 from trader.core.protocols import Broker, Withdrawal
 from trader.core.snapshot import pack, restore_into
 from trader.execution.broker import PaperBroker
@@ -97,7 +97,7 @@ class DecisionLoop:
             market = panel.slice_at(row)
             self._advance(market.ts_ns)
             self._broker.on_slice(market)
-        self._risk.update(self._last.update(panel.ts_ns, panel.close))
+            self._risk.update(self._last.update(market.ts_ns, market.close))
 
     def step(self, seq: int, market: MarketSlice, score: FloatArray, members: Mapping[str, FloatArray]) -> Decision:
         """Decide on one slice.
@@ -206,8 +206,7 @@ class DecisionLoop:
 
     def _mark(self, market: MarketSlice) -> float:
         """Take the closes and return the equity they make; losses may tighten the trading state."""
-        returns = self._last.update(np.array((market.ts_ns,)), market.close[None, :])
-        self._risk.update(returns)
+        self._risk.update(self._last.update(market.ts_ns, market.close))
         self.ledger.mark(self._last.prices)
         equity = self.ledger.equity
         before = self._gate.trading_state
@@ -228,7 +227,7 @@ class DecisionLoop:
     ) -> tuple[OrderBatch, tuple[Denial, ...]]:
         """Replace open orders by those that lead to the target; return what passed the gate and what did not."""
         self._withdrawals.extend(self._broker.cancel_all("replaced"))
-        self.ledger.settle_before(int(order_ids(seq, 1)[0]))
+        self.ledger.settle_before(first_order_id(seq))
         prices, positions = self._last.prices, self.ledger.positions
         if equity > 0.0:
             current = weights_of(positions, prices, equity)

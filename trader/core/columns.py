@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -29,6 +30,10 @@ class Columns:
     """
 
     DTYPES: ClassVar[Mapping[str, type[np.generic]]] = {}
+    _FIRST: ClassVar[str] = ""
+
+    def __init_subclass__(cls) -> None:
+        cls._FIRST = next(iter(cls.DTYPES))
 
     def __post_init__(self) -> None:
         length: int | None = None
@@ -46,7 +51,8 @@ class Columns:
             object.__setattr__(self, name, column)
 
     def __len__(self) -> int:
-        return int(getattr(self, next(iter(self.DTYPES))).size)
+        length: int = getattr(self, self._FIRST).size
+        return length
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -73,17 +79,23 @@ class Columns:
 
     @classmethod
     def from_records(cls, records: NDArray[np.void]) -> Self:
-        """Return rows of `record_dtype` as columns.
+        """Return rows of `record_dtype` as columns: strided views of the records, which become read-only.
 
-        The copies are right by construction, so the checks of the constructor are left out: hot paths make
-        one or two small tables per decision.
+        They are right by construction, so the checks of the constructor are left out: hot paths make one or
+        two small tables per decision.
         """
+        records.setflags(write=False)
         table = object.__new__(cls)
-        for name in cls.DTYPES:
-            column = records[name].copy()
-            column.flags.writeable = False
-            object.__setattr__(table, name, column)
+        for name, set_column in _column_setters(cls):  # type: ignore[arg-type]  # the class is hashable, its tables are not
+            set_column(table, records[name])
         return table
+
+    def records(self) -> NDArray[np.void]:
+        """Return a copy of the rows as records of `record_dtype`."""
+        records = np.empty(len(self), self.record_dtype())
+        for name, column in self.columns().items():
+            records[name] = column
+        return records
 
     @classmethod
     def empty(cls) -> Self:
@@ -99,3 +111,9 @@ class Columns:
         if len(tables) == 1:
             return tables[0]
         return cls(**{name: np.concatenate([getattr(t, name) for t in tables]) for name in cls.DTYPES})
+
+
+@functools.cache
+def _column_setters(table: type[Columns]) -> tuple[tuple[str, Callable[[Columns, NDArray[Any]], None]], ...]:
+    """Return what writes each slot of a frozen table, for `from_records` alone."""
+    return tuple((name, getattr(table, name).__set__) for name in table.DTYPES)

@@ -19,6 +19,8 @@ from trader.core.columns import Columns
 
 __all__ = [
     "DENIAL_REASONS",
+    "FILLS_PER_ORDER",
+    "ORDERS_PER_DECISION",
     "Denial",
     "DenialReason",
     "FillBatch",
@@ -27,6 +29,8 @@ __all__ = [
     "TimeInForce",
     "TradingState",
     "fill_ids",
+    "first_fill_id",
+    "first_order_id",
     "format_fill_id",
     "format_order_id",
     "order_ids",
@@ -37,6 +41,12 @@ IntArray = NDArray[np.int64]
 
 _ORDERS_PER_DECISION_BITS = 16
 _FILLS_PER_ORDER_BITS = 12
+
+ORDERS_PER_DECISION = 1 << _ORDERS_PER_DECISION_BITS
+"""Ids that belong to one decision."""
+
+FILLS_PER_ORDER = 1 << _FILLS_PER_ORDER_BITS
+"""Ids that belong to the fills of one order."""
 
 
 class OrderKind(enum.IntEnum):
@@ -169,6 +179,24 @@ def order_ids(seq: int, count: int) -> IntArray:
     if count >= 1 << _ORDERS_PER_DECISION_BITS:
         raise ValueError(f"count={count}; a decision may hold {(1 << _ORDERS_PER_DECISION_BITS) - 1} orders")
     return (np.int64(seq) << _ORDERS_PER_DECISION_BITS) + np.arange(count, dtype=np.int64)
+
+
+def first_order_id(seq: int) -> int:
+    """Return the lowest id an order of decision `seq` can have; all orders of earlier ones are below it.
+
+    >>> first_order_id(3)
+    196608
+    """
+    return seq << _ORDERS_PER_DECISION_BITS
+
+
+def first_fill_id(order_id: int) -> int:
+    """Return the lowest id a fill of an order can have; all fills of orders with lower ids are below it.
+
+    >>> first_fill_id(3)
+    12288
+    """
+    return order_id << _FILLS_PER_ORDER_BITS
 
 
 def fill_ids(order_id: IntArray, nth: IntArray) -> IntArray:

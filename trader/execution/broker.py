@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trader.core.market import MarketSlice
-from trader.core.orders import FillBatch, OrderBatch, fill_ids
+from trader.core.orders import FillBatch, OrderBatch
 from trader.core.protocols import BrokerUpdate, Withdrawal
 from trader.core.snapshot import pack, unpack
 from trader.execution.liquidity import DailyLiquidity
 from trader.execution.matching import (
-    ADMITTED,
     ENDED_BY_NUMBER,
     ENDED_BY_TIME,
     KNOWN,
@@ -22,7 +21,6 @@ from trader.execution.matching import (
     REJECTIONS,
     TERMS,
     admit_orders,
-    drop_ended,
     match_orders,
 )
 from trader.settings.sections import ExecutionSettings
@@ -71,6 +69,7 @@ class PaperBroker:
         self._terms["lot_size"] = settings.lot_size
         self._liquidity = DailyLiquidity(n_symbols)
         self._book = np.zeros(max(64, n_symbols), OPEN_ORDER)
+        self._unfilled = np.empty_like(self._book)
         self._n_open = 0
         self._last_id = -1
 
@@ -79,7 +78,8 @@ class PaperBroker:
         if not len(orders):
             return ()
         self._make_room(len(orders))
-        codes = admit_orders(
+        codes = np.empty(len(orders), np.int8)
+        self._n_open, n_rejected, self._last_id = admit_orders(
             self._book,
             self._n_open,
             orders.order_id,
@@ -93,10 +93,9 @@ class PaperBroker:
             self._latency_ns,
             self._n_symbols,
             self._last_id,
+            codes,
         )
-        self._n_open += int(np.count_nonzero(codes == ADMITTED))
-        self._last_id = max(self._last_id, int(orders.order_id.max()))
-        if not codes.any():
+        if not n_rejected:
             return ()
         return tuple(
             Withdrawal(
@@ -111,7 +110,9 @@ class PaperBroker:
 
     def cancel_all(self, reason: str) -> tuple[Withdrawal, ...]:
         """Withdraw every open order."""
-        withdrawn = tuple(self._withdrawal(row, reason) for row in range(self._n_open))
+        if not self._n_open:
+            return ()
+        withdrawn = tuple(_withdrawal(order, reason) for order in self._book[: self._n_open])
         self._n_open = 0
         return withdrawn
 
@@ -150,8 +151,7 @@ class PaperBroker:
 
     def _match(self, market: MarketSlice) -> BrokerUpdate:
         fills = np.empty(self._n_open, _FILL)
-        status = np.empty(self._n_open, np.int8)
-        n_fills = match_orders(
+        self._n_open, n_fills, n_unfilled = match_orders(
             self._book,
             self._n_open,
             market.ts_ns,
@@ -166,29 +166,22 @@ class PaperBroker:
             self._liquidity.volume,
             self._terms,
             fills,
-            status,
+            self._unfilled,
         )
         withdrawn: tuple[Withdrawal, ...] = ()
-        if (status >= ENDED_BY_TIME).any():
-            withdrawn = tuple(
-                self._withdrawal(row, _ENDINGS[int(status[row])])
-                for row in np.flatnonzero(status >= ENDED_BY_TIME).tolist()
-            )
-        self._n_open = drop_ended(self._book, self._n_open, status)
-        if not n_fills:
-            return BrokerUpdate(_NOTHING.fills, withdrawn)
-        fills = fills[:n_fills]
-        fills["fill_id"] = fill_ids(fills["order_id"], fills["fill_id"])
-        return BrokerUpdate(FillBatch.from_records(fills), withdrawn)
-
-    def _withdrawal(self, row: int, reason: str) -> Withdrawal:
-        order = self._book[row]
-        return Withdrawal(
-            int(order["order_id"]), int(order["symbol_id"]), float(order["remaining"]), reason, rejected=False
-        )
+        if n_unfilled:
+            ended = self._unfilled[:n_unfilled]
+            withdrawn = tuple(_withdrawal(order, _ENDINGS[int(order["status"])]) for order in ended)
+        return BrokerUpdate(FillBatch.from_records(fills[:n_fills]) if n_fills else _NOTHING.fills, withdrawn)
 
     def _make_room(self, count: int) -> None:
         if self._n_open + count > self._book.size:
             book = np.zeros(2 * (self._n_open + count), OPEN_ORDER)
             book[: self._n_open] = self._book[: self._n_open]
-            self._book = book
+            self._book, self._unfilled = book, np.empty_like(book)
+
+
+def _withdrawal(order: np.void, reason: str) -> Withdrawal:
+    return Withdrawal(
+        int(order["order_id"]), int(order["symbol_id"]), float(order["remaining"]), reason, rejected=False
+    )

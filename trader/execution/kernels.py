@@ -13,6 +13,7 @@ Records = NDArray[np.record]
 
 _SIDES = (-1, 1)
 _LIMIT = 1
+_GTC = 0
 
 
 @njit(cache=True)
@@ -33,6 +34,8 @@ def fill_order_records(
     min_value: float,
     kind: int,
     offset: float,
+    first_id: int,
+    ts_ns: int,
 ) -> int:
     """Write sells, then buys, each by symbol, and return how many."""
     count = 0
@@ -49,11 +52,15 @@ def fill_order_records(
                 quantity = whole_lots(abs(change) * equity / prices[s], lot)
                 if quantity <= 0.0 or quantity * prices[s] < min_value:
                     continue
-            records[count].symbol_id = s
-            records[count].side = side
-            records[count].quantity = quantity
-            records[count].kind = kind
-            records[count].limit_price = prices[s] * (1.0 + side * offset) if kind == _LIMIT else np.nan
-            records[count].reference_price = prices[s]
+            order = records[count]
+            order.order_id = first_id + count
+            order.symbol_id = s
+            order.side = side
+            order.quantity = quantity
+            order.kind = kind
+            order.limit_price = prices[s] * (1.0 + side * offset) if kind == _LIMIT else np.nan
+            order.time_in_force = _GTC
+            order.ts_ns = ts_ns
+            order.reference_price = prices[s]
             count += 1
     return count

@@ -10,11 +10,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from trader.core.orders import FILLS_PER_ORDER
 from trader.execution.costs import MAX_SLIPPAGE, commission_due, half_spread, square_root_impact
 from trader.execution.kernels import whole_lots
 
 __all__ = [
-    "ADMITTED",
     "ENDED_BY_NUMBER",
     "ENDED_BY_TIME",
     "ENDED_FILLED",
@@ -24,7 +24,6 @@ __all__ = [
     "TERMS",
     "WORKING",
     "admit_orders",
-    "drop_ended",
     "match_orders",
 ]
 
@@ -46,10 +45,11 @@ OPEN_ORDER = np.dtype(
         ("n_fills", np.int64),
         ("executed_value", np.float64),
         ("charged", np.float64),
+        ("status", np.int64),
     ],
     align=True,
 )
-"""A working order: `executed_value` and `charged` (commission) in currency so far."""
+"""A working order: `executed_value` and `charged` (commission) in currency so far, `status` as below."""
 
 TERMS = np.dtype(
     [
@@ -68,7 +68,7 @@ TERMS = np.dtype(
 """The broker's terms as one record: fractions, currency and units as in `ExecutionSettings`."""
 
 WORKING, ENDED_FILLED, ENDED_BY_TIME, ENDED_BY_NUMBER = range(4)
-"""What became of an open order: works on, filled, IOC over, as many fills as ids can tell apart."""
+"""The status of an order: works on, filled, IOC over, as many fills as there are ids for them."""
 
 ADMITTED, KNOWN, BAD_QUANTITY, BAD_SYMBOL, BAD_LIMIT, BAD_SIDE, BAD_KIND = range(7)
 REJECTIONS = ("", "", "invalid_quantity", "unknown_symbol", "invalid_limit_price", "invalid_side", "unknown_kind")
@@ -79,7 +79,6 @@ DEFAULT_DAILY_VOLATILITY = 0.02
 
 _MARKET, _LIMIT = 0, 1
 _IOC = 1
-_MAX_FILLS = 1 << 12
 
 
 @njit(cache=True)
@@ -113,15 +112,21 @@ def admit_orders(
     latency_ns: int,
     n_symbols: int,
     last_id: int,
-) -> NDArray[np.int8]:
-    """Append valid new orders to the book, which has room for all; return a code for each row."""
-    codes = np.empty(order_id.size, np.int8)
+    codes: NDArray[np.int8],
+) -> tuple[int, int, int]:
+    """Append valid new orders to the book, which has room for all, and write a code for each row.
+
+    Returns how many are open now, how many were rejected, and the highest id known.
+    """
+    n_rejected, highest = 0, last_id
     for row in range(order_id.size):
         if order_id[row] <= last_id:
             codes[row] = KNOWN
             continue
+        highest = max(highest, order_id[row])
         codes[row] = admission(side[row], quantity[row], kind[row], limit_price[row], symbol_id[row], n_symbols)
         if codes[row] != ADMITTED:
+            n_rejected += 1
             continue
         order = book[n_open]
         n_open += 1
@@ -137,7 +142,8 @@ def admit_orders(
         order.n_fills = 0
         order.executed_value = 0.0
         order.charged = 0.0
-    return codes
+        order.status = WORKING
+    return n_open, n_rejected, highest
 
 
 @njit(cache=True)
@@ -215,7 +221,7 @@ def execute(
     order.executed_value += quantity * price
     commission = commission_due(order.executed_value, term.commission_rate, term.commission_minimum, order.charged)
     order.charged += commission
-    fill.fill_id = order.n_fills
+    fill.fill_id = order.order_id * FILLS_PER_ORDER + order.n_fills
     fill.order_id = order.order_id
     fill.symbol_id = order.symbol_id
     fill.side = order.side
@@ -235,7 +241,7 @@ def outcome(order: np.record) -> int:
         return ENDED_FILLED
     if order.time_in_force == _IOC:
         return ENDED_BY_TIME
-    return ENDED_BY_NUMBER if order.n_fills == _MAX_FILLS else WORKING
+    return ENDED_BY_NUMBER if order.n_fills == FILLS_PER_ORDER else WORKING
 
 
 @njit(cache=True)
@@ -254,46 +260,40 @@ def match_orders(
     daily_volume: FloatArray,
     terms: Records,
     fills: Records,
-    status: NDArray[np.int8],
-) -> int:
-    """Let every open order meet the slice; write fills and what became of each order; return how many fills.
+    unfilled: Records,
+) -> tuple[int, int, int]:
+    """Let every open order meet the slice; write fills, and a copy of each order that ended unfilled.
 
-    Orders of one name share what participation allows, in order of id. `fill_id` is left at the number of the
-    fill within its order.
+    Orders of one name share what participation allows, in order of id. The book keeps those that work on.
+    Returns how many are open, how many fills there are, and how many orders ended unfilled.
     """
     term = terms[0]
     taken = np.zeros(close.size)
-    n_fills = 0
+    n_kept, n_fills, n_unfilled = 0, 0, 0
     for row in range(n_open):
         order = book[row]
         s = order.symbol_id
-        status[row] = WORKING
-        if ts_ns <= order.decided_ns or ts_ns < order.active_ns or not np.isfinite(close[s]):
-            continue
-        at_open = np.isfinite(open_[s]) and ts_open_ns[s] >= order.active_ns
-        reference, takes = meet(order.kind, order.side, order.limit_price, at_open, open_[s], high[s], low[s], close[s])
-        quantity = obtainable(order.remaining, volume[s], taken[s], term)
-        if np.isfinite(reference) and quantity > 0.0:
-            spread_cost, impact = 0.0, 0.0
-            if takes:
-                spread_cost, impact = slippage(
-                    order, reference, quantity, spread[s], daily_volatility[s], daily_volume[s], term
-                )
-            execute(order, fills[n_fills], quantity, reference, spread_cost, impact, term)
-            fills[n_fills].ts_ns = ts_open_ns[s] if takes and at_open else ts_ns
-            taken[s] += quantity
-            n_fills += 1
-        status[row] = outcome(order)
-    return n_fills
-
-
-@njit(cache=True)
-def drop_ended(book: Records, n_open: int, status: NDArray[np.int8]) -> int:
-    """Close the gaps that ended orders leave, keeping the order of ids; return how many are open."""
-    kept = 0
-    for row in range(n_open):
-        if status[row] == WORKING:
-            if kept != row:
-                book[kept] = book[row]
-            kept += 1
-    return kept
+        if ts_ns > order.decided_ns and ts_ns >= order.active_ns and np.isfinite(close[s]):
+            at_open = np.isfinite(open_[s]) and ts_open_ns[s] >= order.active_ns
+            reference, takes = meet(
+                order.kind, order.side, order.limit_price, at_open, open_[s], high[s], low[s], close[s]
+            )
+            quantity = obtainable(order.remaining, volume[s], taken[s], term)
+            if np.isfinite(reference) and quantity > 0.0:
+                spread_cost, impact = 0.0, 0.0
+                if takes:
+                    spread_cost, impact = slippage(
+                        order, reference, quantity, spread[s], daily_volatility[s], daily_volume[s], term
+                    )
+                execute(order, fills[n_fills], quantity, reference, spread_cost, impact, term)
+                fills[n_fills].ts_ns = ts_open_ns[s] if takes and at_open else ts_ns
+                taken[s] += quantity
+                n_fills += 1
+            order.status = outcome(order)
+        if order.status == WORKING:
+            book[n_kept] = order
+            n_kept += 1
+        elif order.status != ENDED_FILLED:
+            unfilled[n_unfilled] = order
+            n_unfilled += 1
+    return n_kept, n_fills, n_unfilled

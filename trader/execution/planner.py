@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from trader.core.orders import OrderBatch, OrderKind, TimeInForce, order_ids
+from trader.core.errors import DataError
+from trader.core.orders import ORDERS_PER_DECISION, OrderBatch, OrderKind, first_order_id
 from trader.execution.kernels import fill_order_records
 from trader.settings.sections import ExecutionSettings
 
@@ -35,7 +36,7 @@ class OrderPlanner:
     def __init__(self, settings: ExecutionSettings) -> None:
         self._lot = settings.lot_size
         self._min_value = settings.min_order_value
-        self._kind = OrderKind.LIMIT if settings.order_kind == "limit" else OrderKind.MARKET
+        self._kind = int(OrderKind.LIMIT if settings.order_kind == "limit" else OrderKind.MARKET)
         self._offset = settings.limit_offset_bps * 1e-4
 
     def plan(
@@ -64,6 +65,8 @@ class OrderPlanner:
         equity : float
             In currency.
         """
+        if target.size > ORDERS_PER_DECISION:
+            raise DataError(f"{target.size} symbols; a decision has ids for {ORDERS_PER_DECISION} orders")
         records = np.empty(target.size, _RECORD)
         count = fill_order_records(
             records,
@@ -74,13 +77,9 @@ class OrderPlanner:
             equity,
             self._lot,
             self._min_value,
-            int(self._kind),
+            self._kind,
             self._offset,
+            first_order_id(seq),
+            ts_ns,
         )
-        if count == 0:
-            return _NO_ORDERS
-        records = records[:count]
-        records["order_id"] = order_ids(seq, count)
-        records["time_in_force"] = TimeInForce.GTC
-        records["ts_ns"] = ts_ns
-        return OrderBatch.from_records(records)
+        return OrderBatch.from_records(records[:count]) if count else _NO_ORDERS

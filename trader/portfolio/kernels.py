@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 __all__ = [
     "book_fills",
     "carry_prices",
+    "mark_known",
     "market_value",
+    "rises_above",
     "unrealised_pnl",
     "update_moments",
+    "volatilities",
     "weights_of",
 ]
 
@@ -69,6 +72,24 @@ def book_fills(
 
 
 @njit(cache=True)
+def rises_above(ids: IntArray, highest: int) -> bool:
+    """Return whether every id is above `highest` and above the one before it."""
+    for i in range(ids.size):
+        if ids[i] <= highest:
+            return False
+        highest = ids[i]
+    return True
+
+
+@njit(cache=True)
+def mark_known(prices: FloatArray, marks: FloatArray) -> None:
+    """Take the finite prices as marks, in place."""
+    for s in range(prices.size):
+        if np.isfinite(prices[s]):
+            marks[s] = prices[s]
+
+
+@njit(cache=True)
 def market_value(positions: FloatArray, marks: FloatArray, average_cost: FloatArray) -> float:
     """Return the value of all positions in currency; one without a mark counts at its average cost."""
     value = 0.0
@@ -99,19 +120,18 @@ def weights_of(positions: FloatArray, prices: FloatArray, equity: float) -> Floa
 
 
 @njit(cache=True)
-def carry_prices(ts_ns: IntArray, close: FloatArray, prices: FloatArray, price_ts_ns: IntArray) -> FloatArray:
-    """Carry last prices over instants, in place; return simple returns since the last price before each.
+def carry_prices(ts_ns: int, close: FloatArray, prices: FloatArray, price_ts_ns: IntArray) -> FloatArray:
+    """Carry last prices over one instant, in place; return simple returns since the last price before.
 
-    `close` has shape (n_slices, n_symbols); the return of a symbol without a bar, or at its first, is NaN.
+    The return of a symbol without a bar, or at its first, is NaN.
     """
-    returns = np.full(close.shape, np.nan)
-    for row in range(close.shape[0]):
-        for s in range(close.shape[1]):
-            if np.isfinite(close[row, s]):
-                if np.isfinite(prices[s]):
-                    returns[row, s] = close[row, s] / prices[s] - 1.0
-                prices[s] = close[row, s]
-                price_ts_ns[s] = ts_ns[row]
+    returns = np.full(close.size, np.nan)
+    for s in range(close.size):
+        if np.isfinite(close[s]):
+            if np.isfinite(prices[s]):
+                returns[s] = close[s] / prices[s] - 1.0
+            prices[s] = close[s]
+            price_ts_ns[s] = ts_ns
     return returns
 
 
@@ -124,21 +144,28 @@ def update_moments(
     count: IntArray,
     co_moment: FloatArray,
 ) -> None:
-    """Add returns, shape (n_slices, n_symbols), to exponentially weighted sums, in place.
+    """Add the returns of one instant to exponentially weighted sums, in place.
 
     A missing return leaves a symbol's own sums alone and counts as zero in the co-moments, which are thereby
     sums of outer products and stay positive semi-definite whatever is missing.
     """
-    n_symbols = returns.shape[1]
-    for row in range(returns.shape[0]):
-        for i in range(n_symbols):
-            r_i = returns[row, i]
-            known = np.isfinite(r_i)
-            if known:
-                square_sum[i] = decay * square_sum[i] + r_i * r_i
-                weight_sum[i] = decay * weight_sum[i] + 1.0
-                count[i] += 1
-            for j in range(i + 1):
-                product = r_i * returns[row, j] if known and np.isfinite(returns[row, j]) else 0.0
-                co_moment[i, j] = decay * co_moment[i, j] + product
-                co_moment[j, i] = co_moment[i, j]
+    for i in range(returns.size):
+        known = np.isfinite(returns[i])
+        if known:
+            square_sum[i] = decay * square_sum[i] + returns[i] * returns[i]
+            weight_sum[i] = decay * weight_sum[i] + 1.0
+            count[i] += 1
+        for j in range(i + 1):
+            product = returns[i] * returns[j] if known and np.isfinite(returns[j]) else 0.0
+            co_moment[i, j] = decay * co_moment[i, j] + product
+            co_moment[j, i] = co_moment[i, j]
+
+
+@njit(cache=True)
+def volatilities(square_sum: FloatArray, weight_sum: FloatArray, count: IntArray, min_observations: int) -> FloatArray:
+    """Return root mean squares, shape (n_symbols,); NaN where there are too few observations."""
+    volatility = np.full(count.size, np.nan)
+    for s in range(count.size):
+        if count[s] >= min_observations:
+            volatility[s] = np.sqrt(square_sum[s] / weight_sum[s])
+    return volatility

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trader.core.errors import DataError
-from trader.core.orders import FillBatch, fill_ids
+from trader.core.orders import FillBatch, first_fill_id
 from trader.core.snapshot import pack, restore_into
-from trader.portfolio.kernels import book_fills, market_value, unrealised_pnl
+from trader.portfolio.kernels import book_fills, mark_known, market_value, rises_above, unrealised_pnl
 
 __all__ = ["Ledger"]
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 _CASH, _COMMISSION, _SPREAD, _IMPACT, _TRADED = range(5)
 
@@ -64,8 +65,9 @@ class Ledger:
         self._totals: FloatArray = np.zeros(5)
         self._totals[_CASH] = self.initial_cash
         self._marks: FloatArray = np.full(n_symbols, np.nan)
-        self._seen: set[int] = set()
-        self._settled_before = 0
+        self._seen: list[IntArray] = []
+        self._highest = -1
+        self._first_unsettled = 0
 
     @property
     def cash(self) -> float:
@@ -115,9 +117,13 @@ class Ledger:
         DataError
             If a fill names an unknown symbol; nothing is booked then.
         """
-        if not len(fills):
+        count = len(fills)
+        if not count:
             return 0
-        new = self._new_ones(fills)
+        if rises_above(fills.fill_id, self._highest):
+            new, highest = fills, int(fills.fill_id[-1])
+        else:
+            new, highest = self._new_ones(fills), max(self._highest, int(fills.fill_id.max()))
         unknown = book_fills(
             new.symbol_id,
             new.side,
@@ -136,23 +142,18 @@ class Ledger:
                 f"fill {new.fill_id[unknown]} has symbol_id={new.symbol_id[unknown]}; "
                 f"0 to {self.positions.size - 1} are known"
             )
-        self._seen.update(new.fill_id.tolist())
-        self.repeated_fills += len(fills) - len(new)
+        if len(new):
+            self._seen.append(new.fill_id)
+        self._highest = highest
+        self.repeated_fills += count - len(new)
         return len(new)
 
     def _new_ones(self, fills: FillBatch) -> FillBatch:
-        ids = fills.fill_id.tolist()
-        if (
-            len(set(ids)) == len(ids)
-            and self._seen.isdisjoint(ids)
-            and int(fills.order_id.min()) >= self._settled_before
-        ):
-            return fills
-        fresh = np.zeros(len(ids), np.bool_)
-        taken = set(self._seen)
-        for row, (fill_id, order_id) in enumerate(zip(ids, fills.order_id.tolist(), strict=True)):
-            fresh[row] = order_id >= self._settled_before and fill_id not in taken
-            taken.add(fill_id)
+        known = {fill_id for ids in self._seen for fill_id in ids.tolist()}
+        fresh = np.zeros(len(fills), np.bool_)
+        for row, fill_id in enumerate(fills.fill_id.tolist()):
+            fresh[row] = fill_id >= self._first_unsettled and fill_id not in known
+            known.add(fill_id)
         return fills.take(fresh)
 
     def settle_before(self, order_id: int) -> None:
@@ -160,13 +161,13 @@ class Ledger:
 
         That bounds what must be remembered to recognise repeats by the orders that are open.
         """
-        self._settled_before = max(order_id, self._settled_before)
-        first = int(fill_ids(np.array([self._settled_before]), np.zeros(1, np.int64))[0])
-        self._seen = {fill_id for fill_id in self._seen if fill_id >= first}
+        self._first_unsettled = max(first_fill_id(order_id), self._first_unsettled)
+        self._highest = max(self._highest, self._first_unsettled - 1)
+        self._seen = [ids for ids in self._seen if int(ids.max()) >= self._first_unsettled]
 
     def mark(self, prices: FloatArray) -> None:
         """Value positions at `prices`, shape (n_symbols,); NaN keeps the mark before it."""
-        np.copyto(self._marks, prices, where=np.isfinite(prices))
+        mark_known(prices, self._marks)
 
     def rebuild(self, fills: FillBatch) -> None:
         """Start anew and book stored fills; the same bits result if they come in the order they were booked."""
@@ -181,8 +182,9 @@ class Ledger:
             "realised": pack(self.realised),
             "totals": pack(self._totals),
             "marks": pack(self._marks),
-            "seen": sorted(self._seen),
-            "settled_before": self._settled_before,
+            "seen": [fill_id for ids in self._seen for fill_id in ids.tolist()],
+            "highest": self._highest,
+            "first_unsettled": self._first_unsettled,
             "repeated_fills": self.repeated_fills,
         }
 
@@ -193,6 +195,7 @@ class Ledger:
         restore_into(self.realised, state["realised"], "realised")
         restore_into(self._totals, state["totals"], "totals")
         restore_into(self._marks, state["marks"], "marks")
-        self._seen = set(state["seen"])
-        self._settled_before = int(state["settled_before"])
+        self._seen = [np.array(state["seen"], np.int64)] if state["seen"] else []
+        self._highest = int(state["highest"])
+        self._first_unsettled = int(state["first_unsettled"])
         self.repeated_fills = int(state["repeated_fills"])

@@ -23,13 +23,14 @@ class LastPrices:
     Examples
     --------
     >>> last = LastPrices(2)
-    >>> last.update(np.array([1]), np.array([[10.0, np.nan]]))
-    array([[nan, nan]])
-    >>> last.update(np.array([2, 3]), np.array([[np.nan, 4.0], [11.0, 5.0]])).round(3)
-    array([[ nan,  nan],
-           [0.1 , 0.25]])
+    >>> last.update(1, np.array([10.0, 4.0]))
+    array([nan, nan])
+    >>> last.update(2, np.array([np.nan, 5.0]))
+    array([ nan, 0.25])
+    >>> last.update(3, np.array([11.0, np.nan])).round(3)
+    array([0.1, nan])
     >>> last.prices.tolist(), last.ts_ns.tolist()
-    ([11.0, 5.0], [3, 3])
+    ([11.0, 5.0], [3, 2])
     """
 
     def __init__(self, n_symbols: int) -> None:
@@ -38,8 +39,8 @@ class LastPrices:
         self.ts_ns: IntArray = np.zeros(n_symbols, np.int64)
         """Close stamp of the bar each price comes from, shape (n_symbols,)."""
 
-    def update(self, ts_ns: IntArray, close: FloatArray) -> FloatArray:
-        """Take the closes of some instants, shape (n_slices, n_symbols); return the returns they make.
+    def update(self, ts_ns: int, close: FloatArray) -> FloatArray:
+        """Take the closes of one instant, shape (n_symbols,), NaN where there is no bar; return the returns.
 
         A return is simple, and runs from the symbol's last price before; NaN where a symbol has no bar, or no
         price before it.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trader.core.snapshot import pack, restore_into
-from trader.portfolio.kernels import update_moments
+from trader.portfolio.kernels import update_moments, volatilities
 
 __all__ = ["EwmaRisk"]
 
@@ -56,14 +56,12 @@ class EwmaRisk:
         """Weighted sums of products of returns, shape (n_symbols, n_symbols); only ratios have a meaning."""
 
     def update(self, returns: FloatArray) -> None:
-        """Take the returns of some instants, shape (n_slices, n_symbols), NaN where there is none."""
+        """Take the returns of one instant, shape (n_symbols,), NaN where there is none."""
         update_moments(returns, self._decay, self._square_sum, self._weight_sum, self._count, self.co_moment)
 
     def volatility(self) -> FloatArray:
         """Return the volatility per bar, shape (n_symbols,); NaN before `min_observations` returns."""
-        known = self._count >= self._min_observations
-        volatility = np.full(known.size, np.nan)
-        volatility[known] = np.sqrt(self._square_sum[known] / self._weight_sum[known])
+        volatility: FloatArray = volatilities(self._square_sum, self._weight_sum, self._count, self._min_observations)
         return volatility
 
     def correlation(self) -> FloatArray:
