@@ -105,18 +105,38 @@ class MarketHistory:
         return float(np.median(moves)) if moves else 0.0
 
 
-def local_scale(values: FloatArray, row: int, window: int = 60) -> float:
-    """Return the robust standard deviation of the values around `row`, itself left out.
+def local_scale(values: FloatArray, rows: IntArray, window: int = 60) -> FloatArray:
+    """Return the robust standard deviation of the values around each of `rows`, that row left out.
 
     1.4826 times the median absolute value of up to `window` finite neighbours on each side; zeros are left out where
     they are the majority (a symbol that rarely trades). NaN with fewer than 10 neighbours.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_bars,)
+        Returns; NaN is no neighbour.
+    rows : ndarray of int, shape (n_rows,)
+        Positions in `values`.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
     """
-    near = np.r_[values[max(row - window, 0) : row], values[row + 1 : row + 1 + window]]
-    near = np.abs(near[np.isfinite(near)])
-    if near.size < 10:
-        return float("nan")
-    scale = float(np.median(near))
-    if scale == 0:
-        moved = near[near > 0]
-        scale = float(np.median(moved)) if moved.size else float("nan")
-    return _MAD_TO_STD * scale
+    padded = np.abs(np.r_[np.full(window, np.nan), values, np.full(window, np.nan)])
+    padded[~np.isfinite(padded)] = np.nan
+    offsets = np.delete(np.arange(2 * window + 1), window)
+    near = padded[rows[:, None] + offsets]
+    scale = _row_medians(near)
+    still = scale == 0
+    scale[still] = _row_medians(np.where(near[still] > 0, near[still], np.nan))
+    enough = np.isfinite(near).sum(axis=1) >= 10
+    return np.where(enough, _MAD_TO_STD * scale, np.nan)
+
+
+def _row_medians(values: FloatArray) -> FloatArray:
+    """Return the median of each row, NaN left out; numpy's nanmedian goes row by row in Python."""
+    count = np.isfinite(values).sum(axis=1)
+    ordered = np.sort(values, axis=1)  # NaN last
+    row = np.arange(values.shape[0])
+    middle = ordered[row, np.maximum(count - 1, 0) // 2] + ordered[row, np.minimum(count // 2, values.shape[1] - 1)]
+    return np.asarray(np.where(count > 0, middle / 2, np.nan))

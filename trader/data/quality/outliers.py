@@ -43,8 +43,8 @@ class Outliers:
         suspects = np.flatnonzero(np.abs(returns) >= least)
         found: list[Finding] = []
         after_print = -1
-        for row in suspects.tolist():
-            size = float(abs(returns[row]) / local_scale(returns, row))
+        sizes = np.abs(returns[suspects]) / local_scale(returns, suspects)
+        for row, size in zip(suspects.tolist(), sizes.tolist(), strict=True):
             if row == after_print or not size >= self.print_sigmas:
                 continue
             if self._is_print(history, row, market):

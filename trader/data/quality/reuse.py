@@ -22,8 +22,9 @@ class Reuse:
 
     A hole is `min_days` or more between two bars. Compared across it are the prices just before and after, and up to
     `window` bars on its sides: their median price, median value traded and root mean square return (each over the root
-    of the days it took). If the value traded changed by `activity_factor` or more, or another by `factor`, the ticker was reused.
-    Rule: repaired by cutting everything before the last such hole. A hole without a break is left to the check of gaps.
+    of the days it took). If the value traded changed by `activity_factor` or more, or another by `factor`, the ticker
+    may have been reused. Rule: repaired by cutting everything before the last such hole; where volatility alone
+    changed, which the time of day or a crisis can do, reported. A hole without a break is left to the check of gaps.
     """
 
     min_days: float = 90.0
@@ -47,11 +48,20 @@ class Reuse:
             if breaks:
                 days = history.days_since_last[row]
                 what = ", ".join(f"{name} x{ratio:.3g}" for name, ratio in breaks.items())
-                detail = f"after {days:.0f} days without a bar: {what}; another company's ticker before"
+                detail = f"after {days:.0f} days without a bar: {what}; perhaps another company's ticker before"
+                cut = breaks.keys() != {"volatility"}
                 worst = max(breaks.values(), key=lambda ratio: abs(np.log(ratio)))
-                stamp = int(history.ts_ns[row])
                 found.append(
-                    Finding(self.name, history.symbol, stamp, detail, "critical", "repaired", int(row), float(worst))
+                    Finding(
+                        self.name,
+                        history.symbol,
+                        int(history.ts_ns[row]),
+                        detail,
+                        "critical" if cut else "warning",
+                        "repaired" if cut else "reported",
+                        rows=int(row),
+                        value=float(worst),
+                    )
                 )
         return found
 

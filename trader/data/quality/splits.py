@@ -6,7 +6,6 @@ import dataclasses
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trader.data.quality.history import MarketHistory, SymbolHistory, local_scale
 from trader.data.quality.report import Finding
@@ -57,11 +56,12 @@ class Splits:
         jumps = np.where(np.isfinite(history.log_gap), history.log_gap, history.log_return)
         candidates = np.flatnonzero((np.abs(jumps) >= 0.2) & (history.days_since_last <= self.max_days))
         found = []
-        for row in candidates:
-            factor = self._factor(history, int(row), jumps, market)
+        scales = local_scale(jumps, candidates)
+        for row, scale in zip(candidates.tolist(), scales.tolist(), strict=True):
+            factor = self._factor(history, row, float(jumps[row]), scale, market)
             if factor is None:
                 continue
-            confirmed = self._is_confirmed(history, int(row), factor)
+            confirmed = self._is_confirmed(history, row, factor)
             told = "" if confirmed else ", not confirmed by opening price and volume"
             found.append(
                 Finding(
@@ -80,10 +80,10 @@ class Splits:
         self,
         history: SymbolHistory,
         row: int,
-        jumps: NDArray[np.float64],
+        jump: float,
+        scale: float,
         market: MarketHistory,
     ) -> float | None:
-        jump, scale = jumps[row], local_scale(jumps, row)
         market_move = market.others_move(history.symbol_id, int(history.ts_ns[row]))
         if not abs(jump) >= self.min_sigmas * scale or abs(market_move) >= abs(jump) / 4:
             return None
