@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -29,7 +30,9 @@ class Momentum(ArrayModel):
     Parameters
     ----------
     momentum, reversal : tuple of str, optional
-        Regular expressions; the columns whose whole name matches one form the group.
+        Regular expressions in order of preference: the first whose matches (of the whole name) include columns
+        that vary in training decides the group. Ranks among symbols come first, because they leave out what all
+        symbols share; a single symbol has none that vary.
     information_coefficient : float, default=0.02
         Assumed correlation of the z-score with the target; positive.
     clip : float, default=3.0
@@ -55,8 +58,8 @@ class Momentum(ArrayModel):
     def __init__(
         self,
         *,
-        momentum: tuple[str, ...] = (r"momentum_\d+(_\d+)?",),
-        reversal: tuple[str, ...] = (r"(log_)?return_[1-5]",),
+        momentum: tuple[str, ...] = (r"rank_momentum_\d+_\d+", r"momentum_\d+_\d+"),
+        reversal: tuple[str, ...] = (r"rank_return_(5|21)d", r"return_(5|21)d"),
         information_coefficient: float = 0.02,
         clip: float = 3.0,
     ) -> None:
@@ -69,17 +72,18 @@ class Momentum(ArrayModel):
         self.clip = clip
 
     def _fit(self, features: FloatArray, target: FloatArray, names: tuple[str, ...], seed: int) -> None:  # noqa: ARG002
-        rising = _matching(names, self.momentum)
-        falling = [column for column in _matching(names, self.reversal) if column not in rising]
-        groups = [(group, sign) for group, sign in ((rising, 1.0), (falling, -1.0)) if group]
+        center, inverse_scale = column_moments(features)
+        varying = {name: column for column, name in enumerate(names) if inverse_scale[column] > 0}
+        groups = [(_preferred(varying, self.momentum), 1.0), (_preferred(varying, self.reversal), -1.0)]
+        groups = [(group, sign) for group, sign in groups if group]
         if not groups:
             raise ModelError(
-                f"no feature matches {self.momentum + self.reversal}; momentum needs at least one of them, "
+                f"no feature that varies matches {self.momentum + self.reversal}; momentum needs at least one, "
                 f"the features are {', '.join(names)}"
             )
         amplitude = self.information_coefficient * float(target.std()) / len(groups)
         self.columns = np.array([column for group, _ in groups for column in group], dtype=np.int32)
-        self.center, self.inverse_scale = column_moments(features[:, self.columns])
+        self.center, self.inverse_scale = center[self.columns], inverse_scale[self.columns]
         self.coefficients = np.array([sign * amplitude / len(group) for group, sign in groups for _ in group])
 
     def _scores(self, features: FloatArray) -> FloatArray:
@@ -89,5 +93,9 @@ class Momentum(ArrayModel):
         return scores
 
 
-def _matching(names: tuple[str, ...], patterns: tuple[str, ...]) -> list[int]:
-    return [column for column, name in enumerate(names) if any(re.fullmatch(p, name) for p in patterns)]
+def _preferred(columns: Mapping[str, int], patterns: tuple[str, ...]) -> list[int]:
+    """Return the columns that match the first pattern which any does."""
+    for pattern in patterns:
+        if found := [column for name, column in columns.items() if re.fullmatch(pattern, name)]:
+            return found
+    return []

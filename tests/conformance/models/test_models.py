@@ -12,7 +12,7 @@ from trader.core.errors import DataError, ModelError
 from trader.core.protocols import Model
 from trader.models.base import MODELS, create, model_class
 
-NAMES = ("momentum_126_21", "return_1", "volatility_21", "rank_return_5", "weekday")
+NAMES = ("momentum_12_1", "return_5d", "volatility_21d", "rank_amihud_21d", "weekday")
 
 
 @dataclasses.dataclass(frozen=True)

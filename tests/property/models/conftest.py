@@ -8,7 +8,7 @@ import pytest
 from trader.models.base import MODELS, create
 from trader.models.ensemble import Ensemble
 
-NAMES = ("momentum_126_21", "return_1", "c", "d", "e", "f", "g")
+NAMES = ("momentum_12_1", "return_5d", "c", "d", "e", "f", "g")
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from trader.models.artifacts import load_ensemble, read_manifest, save_ensemble
 from trader.models.base import create
 from trader.models.ensemble import Ensemble
 
-NAMES = ("momentum_126_21", "return_1", "c")
+NAMES = ("momentum_12_1", "return_5d", "c")
 FILES = [f"{key}/{file}" for key in ("boosting@1.0.0", "linear@1.0.0") for file in ("arrays.safetensors", "model.json")]
 
 

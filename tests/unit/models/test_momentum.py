@@ -8,7 +8,7 @@ import pytest
 from trader.core.errors import ModelError
 from trader.models.momentum import Momentum
 
-NAMES = ("momentum_252_21", "momentum_126_21", "return_1", "other")
+NAMES = ("momentum_12_1", "momentum_6_1", "return_5d", "other")
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +36,19 @@ def test_signs_do_not_depend_on_the_target(data: tuple[np.ndarray, np.ndarray]) 
 def test_one_group_is_enough(data: tuple[np.ndarray, np.ndarray]) -> None:
     """With momentum columns alone, they carry the whole score."""
     features, target = data
-    model = Momentum().fit(features[:, [0, 3]], target, feature_names=("momentum_252_21", "other"))
+    model = Momentum().fit(features[:, [0, 3]], target, feature_names=("momentum_12_1", "other"))
     assert np.corrcoef(model.predict(features[:, [0, 3]]), features[:, 0])[0, 1] > 0.99
+
+
+def test_ranks_are_preferred_where_they_vary(data: tuple[np.ndarray, np.ndarray]) -> None:
+    """Ranks replace the columns they are made of; those of a single symbol, all alike, do not."""
+    features, target = data
+    names = ("momentum_12_1", "rank_momentum_12_1", "return_5d", "rank_return_5d")
+    model = Momentum().fit(features, target, feature_names=names)
+    assert model.columns.tolist() == [1, 3]
+    still = features.copy()
+    still[:, [1, 3]] = 0.0
+    assert Momentum().fit(still, target, feature_names=names).columns.tolist() == [0, 2]
 
 
 def test_other_columns_are_not_read(data: tuple[np.ndarray, np.ndarray]) -> None:
@@ -55,5 +66,5 @@ def test_other_columns_are_not_read(data: tuple[np.ndarray, np.ndarray]) -> None
 def test_schema_without_its_columns_is_refused(data: tuple[np.ndarray, np.ndarray]) -> None:
     """The error names what it looks for and what there is."""
     features, target = data
-    with pytest.raises(ModelError, match=r"no feature matches .*the features are a, b, c, d"):
+    with pytest.raises(ModelError, match=r"no feature that varies matches .*the features are a, b, c, d"):
         Momentum().fit(features, target, feature_names=tuple("abcd"))

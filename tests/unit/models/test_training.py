@@ -19,7 +19,7 @@ from trader.validation.guards import LEAKED, leak_tomorrow, shuffle_labels
 from trader.validation.ic import information_coefficient
 
 DAY_NS = 86_400_000_000_000
-NAMES = ("momentum_126_21", "return_1", "c", "d", "e")
+NAMES = ("momentum_12_1", "return_5d", "c", "d", "e")
 SETTINGS = ModelSettings(members=("linear", "boosting"), train_end=None, horizon=1, n_splits=3, embargo=2)
 
 
