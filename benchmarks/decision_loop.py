@@ -1,0 +1,148 @@
+"""The whole `trader backtest` loop in process, beside backtesting.py and vectorbt on the same bars."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.environments import Peer
+from benchmarks.machine import versions_of
+from benchmarks.options import Options
+from benchmarks.results import Result, Target
+from benchmarks.sampling import Contender, ContenderError, Outcome, Sample, absent, alternate, in_process
+from benchmarks.ticks import SEED
+from trader.core.market import BarPanel
+from trader.data.simulated import SimulatedMarket
+from trader.engine.backtest import run_backtest
+from trader.engine.prepare import Prepared, prepare_run
+from trader.settings import FeedSettings, ModelSettings, RunSettings, Settings, SimulationSettings
+from trader.storage import Store
+
+__all__ = ["run"]
+
+_N_SYMBOLS = 20
+_N_TRAINING = 1_000
+_N_BACKTESTING = 5
+"""Symbols that backtesting.py trades: it takes them one by one, so fewer do not change its rate."""
+
+
+def run(options: Options) -> Result:
+    """Measure symbol-bars per second from bars in memory to committed decisions."""
+    n_instants = 2_000 if options.quick else 11_000
+    market = SimulatedMarket(SimulationSettings(n_symbols=_N_SYMBOLS, n_days=n_instants), seed=SEED)
+    panel = market.panel()
+    file = _write_bars(panel, market.info.universe.symbols, options.scratch / "bars.parquet")
+    options.say("training")
+    settings = _settings(file, options.scratch / "runs", _N_TRAINING / n_instants)
+    trained = _prepare(settings)
+    n_traded = int((panel.ts_ns >= trained.plan.start_ns).sum()) * _N_SYMBOLS
+    contenders = [
+        Contender(
+            name,
+            role,
+            n_traded,
+            _backtest(settings, trained.plan.model_dir, batch_slices),
+            versions_of(["numba", "numpy", "sqlalchemy"]),
+            note,
+        )
+        for name, role, batch_slices, note in (
+            ("trader backtest", "ours", 1, "features, ensemble, sizing, risk gate, broker, ledger and SQLite store"),
+            ("trader backtest, 256 instants a batch", "variant", 256, "feed.batch_slices=256"),
+        )
+    ]
+    peers_file = _write_for_peers(panel, trained.plan.start_ns, options.scratch / "bars.npz")
+    missing: list[Outcome] = []
+    with contextlib.ExitStack() as stack:
+        for name, environment, script, *arguments in (
+            ("backtesting.py SMA cross", "backtesting", "backtesting_sma.py", str(_N_BACKTESTING)),
+            ("vectorbt SMA cross", "vectorbt", "vectorbt_sma.py"),
+        ):
+            options.say(f"preparing {name}")
+            try:
+                peer = stack.enter_context(Peer(environment, script, [str(peers_file), *arguments]))
+                contenders.append(peer.contender(name))
+            except ContenderError as error:
+                missing.append(absent(name, "peer", str(error)))
+        outcomes = [*alternate(contenders, on_round=lambda number: options.say(f"round {number}")), *missing]
+    ours = outcomes[0]
+    return Result(
+        "decision_loop",
+        "Decision loop of trader backtest, 20 symbols",
+        "symbol-bars",
+        {
+            "symbol_bars": n_traded,
+            "symbols": _N_SYMBOLS,
+            "features": len(trained.schema.names),
+            "feature_names": list(trained.schema.names),
+            "members": list(trained.member_names),
+            "decisions": ours.detail("decisions"),
+            "orders": ours.detail("orders"),
+            "seed": SEED,
+        },
+        outcomes,
+        [Target("symbol-bars/s", "symbol-bars/s", ours.rate, ">=", 200_000.0)],
+    )
+
+
+def _settings(file: Path, runs_dir: Path, train_fraction: float) -> Settings:
+    return Settings(
+        feed=FeedSettings(kind="file", path=file, data_kind="bars"),
+        models=ModelSettings(members=("momentum",), train_fraction=train_fraction, n_splits=2),
+        run=RunSettings(runs_dir=runs_dir, seed=SEED),
+    )
+
+
+def _prepare(settings: Settings) -> Prepared:
+    with _store(settings, "training") as store:
+        return prepare_run(settings, store, mode="backtest")
+
+
+def _store(settings: Settings, name: str) -> contextlib.closing[Store]:
+    settings.run.runs_dir.mkdir(parents=True, exist_ok=True)
+    return contextlib.closing(Store.open(f"sqlite:///{settings.run.runs_dir / name}.db", synchronous="normal"))
+
+
+def _backtest(settings: Settings, model_dir: Path, batch_slices: int) -> Callable[[], Sample]:
+    """Return a repeat that trades the bars into a new store; opening and loading are outside the time."""
+    chosen = settings.model_copy(
+        update={
+            "feed": settings.feed.model_copy(update={"batch_slices": batch_slices}),
+            "models": settings.models.model_copy(update={"load_from": model_dir}),
+        }
+    )
+    numbers = itertools.count()
+
+    def repeat() -> Sample:
+        with _store(chosen, f"batch-{batch_slices}-{next(numbers)}") as store:
+            prepared = prepare_run(chosen, store, mode="backtest")
+            sample = in_process(lambda: run_backtest(prepared, store))()
+            table = store.decisions(prepared.plan.run_id)
+            counts = {"decisions": len(table.ts_ns), "orders": len(store.orders(prepared.plan.run_id))}
+        return Sample(sample.wall_s, sample.cpu_s, counts)
+
+    return repeat
+
+
+def _write_bars(panel: BarPanel, symbols: tuple[str, ...], path: Path) -> Path:
+    bars = panel.to_bars()
+    columns = {
+        "ts_open": bars.ts_open_ns.astype("datetime64[ns]"),
+        "ts": bars.ts_ns.astype("datetime64[ns]"),
+        "symbol": np.array(symbols)[bars.symbol_id],
+        **{name: getattr(bars, name) for name in ("open", "high", "low", "close", "volume", "vwap", "buy_volume")},
+    }
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def _write_for_peers(panel: BarPanel, start_ns: int, path: Path) -> Path:
+    rows = panel.ts_ns >= start_ns
+    fields = {name: getattr(panel, name)[rows] for name in ("open", "high", "low", "close", "volume")}
+    np.savez(path, ts_ns=panel.ts_ns[rows], **fields)
+    return path
