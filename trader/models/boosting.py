@@ -26,7 +26,7 @@ class Boosting(ArrayModel):
     Scikit-learn's `HistGradientBoostingRegressor` grows the trees on one thread (its sums depend on the number
     of threads). They are then copied to flat arrays, which are also the saved format, and evaluated by a
     compiled loop that adds leaf values in scikit-learn's order: the scores are bit-identical to its own without
-    its cost of about a millisecond a call.
+    its cost of a millisecond or two a call.
 
     Parameters
     ----------
