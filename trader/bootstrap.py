@@ -18,7 +18,7 @@ from trader.engine.prepare import Prepared, Progress, prepare_resume, prepare_ru
 from trader.reporting import Summary, mark_incomplete, write_run
 from trader.reporting.status import RunStatus
 from trader.settings import Settings
-from trader.storage import Store
+from trader.storage import FinalStatus, RunMode, Store
 from trader.telemetry.log import LogConfig, configure_logging, get_logger
 
 __all__ = ["Endpoints", "Hooks", "backtest", "read_session", "report", "session_file", "trade"]
@@ -162,9 +162,7 @@ def read_session(settings: Settings, run_id: str | None) -> Endpoints:
 
 
 @contextmanager
-def _run(
-    settings: Settings, store: Store, mode: str, resume: str | None, hooks: Hooks
-) -> Iterator[Prepared]:
+def _run(settings: Settings, store: Store, mode: RunMode, resume: str | None, hooks: Hooks) -> Iterator[Prepared]:
     """Prepare a run and hold its directory marked incomplete until it is reported."""
     run_id = resume or new_run_id()
     run_dir = settings.run.runs_dir / run_id
@@ -195,7 +193,7 @@ def _run(
         raise
 
 
-def _finish(run: Prepared, store: Store, status: str, hooks: Hooks) -> Summary:
+def _finish(run: Prepared, store: Store, status: FinalStatus, hooks: Hooks) -> Summary:
     _progress(hooks, "writing the report", 0.0)
     plan = run.plan
     summary = write_run(

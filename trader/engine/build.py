@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from trader.core.clock import Clock, SystemClock
+from trader.core.clock import Clock
 from trader.core.decision import Decision
 from trader.core.protocols import FeedInfo, Predictor
 from trader.engine.decider import Decider
@@ -63,7 +63,7 @@ def build_decider(
         loop=DecisionLoop(n_symbols, sizing=settings.sizing, execution=settings.execution, gate=settings.risk),
         recorder=Recorder(store, run_id, commit_every=commit_every),
         start_ns=start_ns,
-        clock=clock or SystemClock(),
+        clock=clock,
         on_decision=on_decision,
     )
     state = store.loop_state(run_id)

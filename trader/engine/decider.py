@@ -46,8 +46,11 @@ class Decider:
         Ranks across symbols, made after the shards are joined.
     start_ns : int
         Instants before it only warm up the estimators.
+    clock : Clock, optional
+        Measures the latency of decisions: from the arrival of an instant's last bar to the end of its decision.
+        None measures nothing.
     on_decision : callable, optional
-        Told of each decision and its latency in ns (None when nobody measures).
+        Told of each decision and its latency in ns, or None.
     """
 
     def __init__(
@@ -59,7 +62,7 @@ class Decider:
         loop: DecisionLoop,
         recorder: Recorder,
         start_ns: int,
-        clock: Clock,
+        clock: Clock | None = None,
         on_decision: Callable[[Decision, int | None], None] | None = None,
     ) -> None:
         self._symbol_ids = symbol_ids
@@ -103,6 +106,7 @@ class Decider:
         self.durable_batch = self.next_batch - 1
 
     def _decide(self, outputs: Sequence[ShardOutput]) -> None:
+        arrived_ns = self._clock.now_ns() if self._clock is not None else 0
         joined = join_shards(outputs, self._symbol_ids)
         self.counters.ticks += sum(output.n_ticks for output in outputs)
         self.counters.bars += sum(output.n_bars for output in outputs)
@@ -115,7 +119,6 @@ class Decider:
         own = joined.features[first:]
         features = np.concatenate((own, self._cross_section.apply(own)), axis=2)
         prediction = self._predictor(features)
-        sent_ns = outputs[0].sent_ns
         for row in range(features.shape[0]):
             decision = self._loop.step(
                 self.counters.decisions,
@@ -123,8 +126,8 @@ class Decider:
                 prediction.score[row],
                 {name: score[row] for name, score in prediction.members.items()},
             )
-            latency_ns = self._clock.now_ns() - sent_ns if sent_ns else None
-            self._recorder.add(decision, features[row], latency_ns)
+            latency_ns = self._clock.now_ns() - arrived_ns if self._clock is not None else None
+            self._recorder.add(decision, features[row], latency_ns, outputs[0].seq)
             self.counters.decisions += 1
             if self._on_decision is not None:
                 self._on_decision(decision, latency_ns)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from trader.core.errors import DataError, SettingsError
 from trader.core.protocols import FeedInfo
 from trader.settings import Settings
+from trader.storage import RunMode
 
 __all__ = ["RunPlan", "make_plan", "new_run_id", "periods_per_year"]
 
@@ -37,7 +38,7 @@ class RunPlan:
     """
 
     run_id: str
-    mode: str
+    mode: RunMode
     settings: Settings
     info: FeedInfo
     train_end_ns: int
@@ -64,7 +65,7 @@ def new_run_id(now: dt.datetime | None = None) -> str:
     return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
-def make_plan(settings: Settings, info: FeedInfo, *, mode: str, run_id: str | None = None) -> RunPlan:
+def make_plan(settings: Settings, info: FeedInfo, *, mode: RunMode, run_id: str | None = None) -> RunPlan:
     """Return the plan of a run on the data of a feed.
 
     Raises

@@ -21,7 +21,7 @@ from trader.engine.plan import RunPlan, make_plan, periods_per_year
 from trader.models.artifacts import load_ensemble, save_ensemble
 from trader.models.training import train_ensemble
 from trader.settings import Settings
-from trader.storage import RunRecord, Store
+from trader.storage import RunMode, RunRecord, Store
 
 __all__ = ["Prepared", "Progress", "prepare_resume", "prepare_run", "record_run"]
 
@@ -53,7 +53,7 @@ def prepare_run(
     settings: Settings,
     store: Store,
     *,
-    mode: str,
+    mode: RunMode,
     run_id: str | None = None,
     on_progress: Progress | None = None,
     transform_target: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None,
@@ -115,7 +115,7 @@ def prepare_resume(settings: Settings, store: Store, run_id: str) -> Prepared:
     """
     record = store.run(run_id)
     kept = Settings.model_validate(
-        record.settings | {name: getattr(settings, name) for name in ("ray", "serve", "store", "telemetry")}
+        dict(record.settings) | {name: getattr(settings, name) for name in ("ray", "serve", "store", "telemetry")}
     )
     kept = kept.model_copy(update={"run": kept.run.model_copy(update={"runs_dir": settings.run.runs_dir})})
     feed = open_feed(kept.feed, seed=kept.run.seed)

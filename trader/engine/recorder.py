@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trader.core.decision import Decision
-from trader.core.events import Event, trace_id_of
+from trader.core.events import trace_id_of
 from trader.storage import Store
 
 __all__ = ["Recorder"]
@@ -30,27 +30,22 @@ class Recorder:
         self._traces: list[str] = []
         self._latency: list[int | None] = []
         self._features: list[NDArray[np.float64] | None] = []
-        self._events: list[Event] = []
+        self._feed_seq: list[int | None] = []
 
     @property
     def is_due(self) -> bool:
         """Whether enough has gathered for a commit."""
         return len(self._decisions) >= self._commit_every
 
-    def trace_id(self, seq: int) -> str:
-        """Return the trace id of decision `seq`."""
-        return trace_id_of(self._run_id, seq)
-
-    def add(self, decision: Decision, features: NDArray[np.float64], latency_ns: int | None) -> None:
-        """Keep a decision; its features (n_symbols, n_features) are stored when it made orders."""
+    def add(
+        self, decision: Decision, features: NDArray[np.float64], latency_ns: int | None, feed_seq: int
+    ) -> None:
+        """Keep a decision on feed batch `feed_seq`; features (n_symbols, n_features) are stored when it made orders."""
         self._decisions.append(decision)
-        self._traces.append(self.trace_id(decision.seq))
+        self._traces.append(trace_id_of(self._run_id, decision.seq))
         self._latency.append(latency_ns)
         self._features.append(features if len(decision.orders) or decision.denials else None)
-
-    def add_event(self, event: Event) -> None:
-        """Keep an event for the next commit."""
-        self._events.append(event)
+        self._feed_seq.append(feed_seq)
 
     def commit(self, loop_state: Mapping[str, Any]) -> None:
         """Write everything kept and the state, in one transaction."""
@@ -61,6 +56,7 @@ class Recorder:
             loop_state=loop_state,
             latency_ns=self._latency,
             features=self._features,
-            events=self._events,
+            feed_seq=self._feed_seq,
         )
-        self._decisions, self._traces, self._latency, self._features, self._events = [], [], [], [], []
+        self._decisions, self._traces, self._latency, self._features = [], [], [], []
+        self._feed_seq = []

@@ -167,7 +167,7 @@ def _last_rows(panel: BarPanel, features: NDArray[np.float64], carry: NDArray[np
     if len(panel) == 0:
         return carry
     has_bar = np.isfinite(panel.close)
-    if has_bar[-1].all():
+    if bool(np.all(has_bar[-1])):
         return features[-1]
     last = len(panel) - 1 - np.argmax(has_bar[::-1], axis=0)
     rows = features[last, np.arange(panel.n_symbols)]

@@ -22,6 +22,8 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
+from trader.core.clock import SystemClock
+from trader.core.decision import Decision
 from trader.core.errors import OperationError
 from trader.core.orders import TradingState
 from trader.core.protocols import FeedBatch, FeedInfo, Predictor
@@ -34,6 +36,7 @@ from trader.engine.shard import ShardOutput, ShardProcessor
 from trader.engine.source import read_through
 from trader.reporting.status import RunStatus
 from trader.runtime.checkpoints import CheckpointFolder
+from trader.runtime.watchers import Watchers
 from trader.settings import Settings
 from trader.storage import Store
 from trader.telemetry.log import LogConfig, configure_logging, get_logger
@@ -186,6 +189,7 @@ class DecisionActor(_Actor):
         self._predictor = predictor
         self._store = Store.open(context.settings.store_url, synchronous=context.settings.store.synchronous)
         self._lock = threading.Lock()
+        self._watchers = Watchers(context.run_id, context.settings.telemetry)
         self._start_over()
 
     def _start_over(self) -> None:
@@ -201,8 +205,13 @@ class DecisionActor(_Actor):
             predictor=self._predictor,
             store=self._store,
             commit_every=context.settings.store.commit_every,
-            on_decision=self._monitor.on_decision,
+            clock=SystemClock(),
+            on_decision=self._on_decision,
         )
+
+    def _on_decision(self, decision: Decision, latency_ns: int | None) -> None:
+        self._monitor.on_decision(decision, latency_ns)
+        self._watchers.on_decision(decision, latency_ns)
 
     def reset(self, epoch: int) -> int:
         """Go back to the last commit; return the number of the last batch it holds."""
@@ -217,12 +226,14 @@ class DecisionActor(_Actor):
         with self._lock:
             self._check(epoch)
             self._decider.accept(shard, output)
+            self._watchers.on_data(output.n_ticks, output.n_bars, output.n_late)
 
     def finish(self, epoch: int) -> None:
         """Commit what is left."""
         with self._lock:
             self._check(epoch)
             self._decider.commit()
+            self._watchers.close()
 
     def status(self, restarts: int = 0, message: str = "") -> RunStatus:
         """Return the state of the run now."""

@@ -235,6 +235,8 @@ class TelemetrySettings(Section):
     redis_url: str | None = None
     """Publishes decisions and events to a Redis stream, `trader watch` follows it."""
     stream_maxlen: int = Field(10_000, ge=1)
+    metrics_port: int | None = Field(None, ge=1, le=65535)
+    """Serves the run's Prometheus metrics at 127.0.0.1:port/metrics, on the node of the decision actor."""
 
 
 class RunSettings(Section):

@@ -28,9 +28,7 @@ def trader(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run a command to its end."""
 
     def run(*args: str, runs_dir: Path = tmp_path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command(runs_dir, *args), capture_output=True, text=True, timeout=TIMEOUT_S, check=False
-        )
+        return subprocess.run(command(runs_dir, *args), capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
 
     return run
 

@@ -51,9 +51,7 @@ def test_run_equals_backtest(
     assert "INCOMPLETE" not in written
 
 
-def test_killed_parts_change_nothing(
-    start_trader: Any, tmp_path: Path, reference_fills: list[dict[str, Any]]
-) -> None:
+def test_killed_parts_change_nothing(start_trader: Any, tmp_path: Path, reference_fills: list[dict[str, Any]]) -> None:
     """SIGKILL of feed, shard, decision actor and Serve replica in mid-run: same fills, each death recorded."""
     from tests.ray.cli.conftest import kill_part, read_fills
 
@@ -66,7 +64,7 @@ def test_killed_parts_change_nothing(
     assert process.returncode == 0, stderr
     assert read_fills(tmp_path / run_id) == reference_fills
     with Store.open(f"sqlite:///{tmp_path}/trader.db") as store:
-        restarted = [event["payload"]["part"] for event in store.events(run_id, "part_restarted")]
+        restarted = [event.payload["part"] for event in store.events(run_id, "part_restarted")]
     assert {part.split("-")[0] for part in restarted} == {"shard", "decision", "feed"}
 
 
@@ -115,7 +113,7 @@ def test_halt_and_resume_act_at_once(
     process.communicate(timeout=120)
     with Store.open(url) as store:
         orders = store.orders(run_id).to_pylist()
-        changes = [event["payload"] for event in store.events(run_id, "trading_state_changed")]
+        changes = [event.payload for event in store.events(run_id, "trading_state_changed")]
     accepted = [int(row["order_id"].split("-")[1]) for row in orders if row["verdict"] == "accepted"]
     assert not [seq for seq in accepted if at_halt + 2 < seq <= at_halt + 12 and seq < at_resume]
     assert any(seq <= at_halt for seq in accepted)

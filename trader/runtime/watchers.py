@@ -1,0 +1,58 @@
+"""Those who watch a run from outside: Prometheus, and a Redis stream. Neither can slow or stop it."""
+
+from __future__ import annotations
+
+from prometheus_client import start_http_server
+
+from trader.core.decision import Decision
+from trader.core.errors import OperationError
+from trader.core.events import trace_id_of
+from trader.settings import TelemetrySettings
+from trader.telemetry.metrics import Metrics
+from trader.telemetry.stream import EventStream
+
+__all__ = ["Watchers"]
+
+
+class Watchers:
+    """Tells whoever the settings name of what a run does.
+
+    Raises
+    ------
+    OperationError
+        If `metrics_port` is taken.
+    """
+
+    def __init__(self, run_id: str, settings: TelemetrySettings) -> None:
+        self._run_id = run_id
+        self._stream = (
+            None
+            if settings.redis_url is None
+            else EventStream(settings.redis_url, run_id, maxlen=settings.stream_maxlen)
+        )
+        self._metrics = None if settings.metrics_port is None else Metrics(run_id)
+        if self._metrics is not None and settings.metrics_port is not None:
+            try:
+                start_http_server(settings.metrics_port, addr="127.0.0.1", registry=self._metrics.registry)
+            except OSError as error:
+                raise OperationError(f"telemetry.metrics_port={settings.metrics_port}: {error.strerror}") from error
+
+    def on_data(self, n_ticks: int, n_bars: int, n_late: int) -> None:
+        """Count what a shard delivered."""
+        if self._metrics is not None:
+            self._metrics.add_ticks(n_ticks)
+            self._metrics.add_bars(n_bars)
+            self._metrics.add_drops("late", n_late)
+
+    def on_decision(self, decision: Decision, latency_ns: int | None) -> None:
+        """Count and publish a decision."""
+        if self._metrics is not None:
+            self._metrics.on_decision(decision, latency_ns)
+        if self._stream is not None:
+            trace_id = trace_id_of(self._run_id, decision.seq)
+            self._stream.publish_decision(decision, trace_id=trace_id, latency_ns=latency_ns)
+
+    def close(self) -> None:
+        """Send what is left; nothing is published afterwards."""
+        if self._stream is not None:
+            self._stream.close()
