@@ -40,7 +40,7 @@ def to_json(value: Mapping[str, Any] | Sequence[Any]) -> str:
 
     The standard library's encoder is used for that: orjson writes NaN as null.
     """
-    return json.dumps(value, separators=(",", ":"), default=_plain)
+    return _ENCODER.encode(value)
 
 
 def from_json(text: str) -> Any:
@@ -62,3 +62,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"a {type(value).__name__} cannot be stored as JSON; numbers, texts, lists and mappings can")
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), default=_plain)

@@ -198,7 +198,7 @@ class Store:
         )
 
     def record_event(self, event: Event) -> None:
-        """Write one event; the same event again changes nothing."""
+        """Write one event; one that equals it in every field is the same event, and changes nothing."""
         self._known(event.run_id)
         with self._write() as connection:
             self._insert(connection, schema.events, [rows.event_row(event)])
@@ -217,7 +217,7 @@ class Store:
             return reading.read_last_seq(connection, run_id)
 
     def loop_state(self, run_id: str) -> dict[str, Any] | None:
-        """Return the latest loop state, None if there is none; it belongs to decision `last_seq`."""
+        """Return the state that the latest append left, None if none did."""
         with self._read() as connection:
             return reading.read_loop_state(connection, run_id)
 

@@ -1,12 +1,16 @@
-"""Decisions that are a pure function of their number, and a process that writes them until it is killed.
+"""Decisions that are a pure function of their number, and processes that write them until they are killed.
 
-Run as `python crash_writer.py URL RUN_ID SEED`: it goes on after the last decision of the run, and prints the
-number of the last one after each append that returned.
+Run as `python crash_writer.py URL RUN_ID SEED ROUNDS`: each round a writer goes on after the last decision of the
+run and is killed.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import sys
+import time
 
 import numpy as np
 
@@ -137,17 +141,38 @@ def append(store: Store, run_id: str, start: int, stop: int) -> object:
     )
 
 
-def main(url: str, run_id: str, seed: int) -> None:
+def write_forever(url: str, run_id: str, seed: int, acknowledge: int) -> None:
+    """Append groups of random size after the last decision; say each last number once it is written."""
     rng = np.random.default_rng(seed)
     with Store.open(url) as store:
         start = store.last_seq(run_id) + 1
         while True:
             stop = start + int(rng.integers(1, 9))
             append(store, run_id, start, stop)
-            sys.stdout.write(f"{stop - 1}\n")
-            sys.stdout.flush()
+            os.write(acknowledge, f"{stop - 1}\n".encode())
             start = stop
 
 
+def main(url: str, run_id: str, first_seed: int, rounds: int) -> None:
+    """Kill a writer at a random moment, `rounds` times; print what it acknowledged and what the store has."""
+    rng = np.random.default_rng(first_seed)
+    for seed in rng.integers(1 << 30, size=rounds).tolist():
+        read_end, write_end = os.pipe()
+        child = os.fork()  # spares each writer the second that imports take; this process has no threads
+        if child == 0:
+            write_forever(url, run_id, seed, write_end)
+        os.close(write_end)
+        with os.fdopen(read_end) as pipe:
+            acknowledged = pipe.readline()
+            time.sleep(rng.uniform(0.0, 0.05))
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            acknowledged = [acknowledged, *pipe.read().split("\n")[:-1]][-1]
+        with Store.open(url) as store:
+            state = store.loop_state(run_id) or {}
+            row = {"acknowledged": int(acknowledged), "stored": store.last_seq(run_id), "state": state.get("seq")}
+        sys.stdout.write(json.dumps(row) + "\n")
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

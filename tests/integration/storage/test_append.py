@@ -109,13 +109,13 @@ def test_a_fill_without_its_order_is_refused(store: Store, made: ModuleType) -> 
     assert set(store.orders("r1")["seq"].to_pylist()) <= {0, 1}
 
 
-@pytest.mark.parametrize("table", ["decisions", "orders", "fills", "events", "cash_movements"])
-@pytest.mark.parametrize("statement", ["UPDATE {} SET ts_ns = 0", "DELETE FROM {}"])
-def test_the_ledger_is_append_only(store: Store, store_url: str, made: ModuleType, table: str, statement: str) -> None:
+def test_the_ledger_is_append_only(store: Store, store_url: str, made: ModuleType) -> None:
     """The database refuses to change or delete rows of the ledger, whoever asks."""
     made.append(store, "r1", 0, 5)
     store.record_cash("r1", 0, 0, 1.0, "deposit")
     engine = create_engine(store_url)
-    with engine.connect() as connection, pytest.raises(DBAPIError, match=f"{table} is append-only"):
-        connection.execute(text(statement.format(table)))
+    for table in ("decisions", "orders", "fills", "events", "cash_movements"):
+        for statement in (f"UPDATE {table} SET ts_ns = 0", f"DELETE FROM {table}"):
+            with engine.connect() as connection, pytest.raises(DBAPIError, match=f"{table} is append-only"):
+                connection.execute(text(statement))
     engine.dispose()

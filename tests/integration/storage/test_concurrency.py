@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
@@ -59,6 +60,22 @@ def test_writers_of_different_runs_wait_for_each_other(store: Store, store_url: 
     for name in names:
         assert store.last_seq(name) == 39
         assert store.fill_batch(name) == FillBatch.concat([made.fills(seq) for seq in range(40)])
+
+
+def test_a_lost_connection_is_replaced(new_postgres_url: Callable[[], str], made: ModuleType) -> None:
+    """After the server has cut a store's idle connections, the next append works."""
+    url = new_postgres_url()
+    with Store.open(url) as store, Store.open(url) as other:
+        store.create_run(made.run_record("r1"))
+        made.append(store, "r1", 0, 3)
+        with other._engine.connect() as connection:
+            cut = """
+                SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                WHERE application_name = current_setting('application_name') AND pid <> pg_backend_pid()
+            """
+            assert connection.exec_driver_sql(cut).scalar() == 1
+        made.append(store, "r1", 3, 5)
+        assert store.last_seq("r1") == 4
 
 
 def test_many_processes_open_a_new_database(store_url: str) -> None:
