@@ -101,13 +101,7 @@ def train_ensemble(
     first = int(np.argmax(panel.usable.any(axis=1)))
     folds = _folds(panel, settings, first)
     work = len(folds) + 1
-    out_of_sample = {name: np.full(target.shape, np.nan) for name in (*settings.members, "ensemble")}
-    for number, fold in enumerate(folds):
-        tell(f"validating models, fold {number + 1} of {len(folds)}", number / work)
-        prediction = _fit_ensemble(panel, fold.train, settings, seed)(panel.features[fold.test])
-        out_of_sample["ensemble"][fold.test] = prediction.score
-        for name, scores in zip(settings.members, prediction.members.values(), strict=True):
-            out_of_sample[name][fold.test] = scores
+    out_of_sample = _validate(panel, folds, settings, seed, lambda what, done: tell(what, done / work))
     tell("fitting models on all training data", len(folds) / work)
     ensemble = _fit_ensemble(panel, np.arange(seen), settings, seed)
     report = TrainingReport(
@@ -142,6 +136,20 @@ class _Panel:
         """Return features (n_rows, n_features) and target (n_rows,) of the usable rows, in order of time."""
         usable = self.usable[instants]
         return self.features[instants][usable], self.target[instants][usable]
+
+
+def _validate(
+    panel: _Panel, folds: list[Fold], settings: ModelSettings, seed: int, tell: Progress
+) -> dict[str, FloatArray]:
+    """Return scores (n_slices, n_symbols) of each member and the ensemble, NaN outside the test folds."""
+    scores = {name: np.full(panel.target.shape, np.nan) for name in (*settings.members, "ensemble")}
+    for number, fold in enumerate(folds):
+        tell(f"validating models, fold {number + 1} of {len(folds)}", number)
+        prediction = _fit_ensemble(panel, fold.train, settings, seed)(panel.features[fold.test])
+        scores["ensemble"][fold.test] = prediction.score
+        for name, own in zip(settings.members, prediction.members.values(), strict=True):
+            scores[name][fold.test] = own
+    return scores
 
 
 def _fit_ensemble(panel: _Panel, instants: IntArray, settings: ModelSettings, seed: int) -> Ensemble:

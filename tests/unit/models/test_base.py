@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -52,7 +54,7 @@ def test_half_of_the_features_must_be_known(n_columns: int, needed: int) -> None
     assert min_known(n_columns) == needed
 
 
-def test_loading_another_kind_is_refused(tmp_path: object) -> None:
+def test_loading_another_kind_is_refused(tmp_path: Path) -> None:
     """A folder of one model cannot be loaded as another."""
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(50, 2))
