@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ray.exceptions import RayTaskError
 from ray.serve.handle import DeploymentHandle
 
+from serve.handles import EnsembleHandle
 from serve.retry import Attempts, RetryPolicy, is_transient, own_error
 from serve.service import EnsembleDescription, EnsembleService
 from trader.core.protocols import Prediction
@@ -77,22 +78,23 @@ class HandleBackend:
     """
 
     def __init__(self, handle: DeploymentHandle, timeout_s: float) -> None:
-        self._handle = handle.options(_by_reference=False)
+        self._handle = EnsembleHandle(handle)
         self._policy = RetryPolicy(timeout_s=timeout_s, attempt_timeout_s=timeout_s)
 
     async def score(self, feature_names: tuple[str, ...], features: FloatArray) -> Prediction:
         """Score one instant."""
-        prediction: Prediction = await self._call(lambda: self._handle.score.remote(feature_names, features))
+        method = self._handle.method("score", features.nbytes)
+        prediction: Prediction = await self._call(lambda: method.remote(feature_names, features))
         return prediction
 
     async def describe(self) -> EnsembleDescription:
         """Say which models answer."""
-        description: EnsembleDescription = await self._call(self._handle.describe.remote)
+        description: EnsembleDescription = await self._call(self._handle.method("describe").remote)
         return description
 
     async def probe(self) -> None:
         """Return when the ensemble has answered a prediction."""
-        await self._call(self._handle.probe.remote)
+        await self._call(self._handle.method("probe").remote)
 
     async def expositions(self) -> list[str]:
         """Return the metrics of each replica; none if they do not answer in time."""

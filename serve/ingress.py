@@ -89,7 +89,9 @@ def _add_model_routes(api: FastAPI, backend: Backend, limits: Limits) -> None:
             "symbols": body.symbols,
             "scores": np.ascontiguousarray(prediction.score[0]),
             "members": members,
-            "versions": {name: version for name, _, version in (key.partition("@") for key in members)},
+            "models": [
+                {"name": name, "version": version} for name, _, version in (key.partition("@") for key in members)
+            ],
         }
         # orjson writes each float with the digits that read back as the same bits, and NaN as null.
         return Response(orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY), media_type="application/json")

@@ -11,8 +11,10 @@ import time
 from pathlib import Path
 
 from ray import serve as ray_serve
+from ray.exceptions import RayTaskError
 from ray.serve.config import HTTPOptions, ProxyLocation
 from ray.serve.context import _get_global_client
+from ray.serve.exceptions import RayServeException
 from ray.serve.schema import LoggingConfig
 
 from serve.app import AppArgs, build_app
@@ -93,9 +95,10 @@ def start_app(settings: ServeSettings, model_dir: Path, *, name: str = APP) -> R
     try:
         ray_serve.run(build_app(args), name=name, route_prefix="/")
         _wait_until_ready(host, options.port)
-    except RuntimeError as error:
+    except (RuntimeError, RayServeException) as error:
         app.stop()
-        raise OperationError(f"the application did not start: {str(error).strip()}") from error
+        cause = error.cause if isinstance(error, RayTaskError) else error
+        raise OperationError(f"the Serve application {name!r} did not start: {str(cause).strip()}") from error
     except BaseException:
         app.stop()
         raise

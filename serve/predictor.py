@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from ray.exceptions import RayTaskError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
+from serve.handles import EnsembleHandle
 from serve.names import ENSEMBLE
 from serve.retry import Attempts, RetryPolicy, is_transient, own_error
 from trader.core.errors import ServiceUnavailableError
@@ -54,18 +56,19 @@ class ServePredictor:
     def __init__(self, app: str | DeploymentHandle, *, timeout_s: float = 60.0, retries: int = 100) -> None:
         self._app = app
         self._policy = RetryPolicy(timeout_s=timeout_s, retries=retries, attempt_timeout_s=max(1.0, timeout_s / 3))
-        self._predict: Any = None
+        self._handle: EnsembleHandle | None = None
         self.calls = 0
         self.retries = 0
 
     def __call__(self, features: FloatArray) -> Prediction:
         """Score features of shape (n_slices, n_symbols, n_features)."""
         self.calls += 1
-        if self._predict is None:
-            self._predict = self._connect()
+        if self._handle is None:
+            self._handle = self._connect()
+        predict = self._handle.method("predict", features.nbytes)
         attempts = Attempts(self._policy, "the served ensemble")
         while True:
-            response = self._predict.remote(features)
+            response = predict.remote(features)
             try:
                 prediction: Prediction = response.result(timeout_s=attempts.timeout_s())
             except RayTaskError as error:
@@ -73,7 +76,8 @@ class ServePredictor:
             except Exception as error:
                 if not is_transient(error):
                     raise
-                response.cancel()
+                if isinstance(error, TimeoutError):
+                    _abandon(response)
                 time.sleep(attempts.pause_after(error))
                 self.retries += 1
             else:
@@ -82,15 +86,19 @@ class ServePredictor:
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (self._app, self._policy.timeout_s, self._policy.retries)
 
-    def _connect(self) -> Any:
+    def _connect(self) -> EnsembleHandle:
         if isinstance(self._app, DeploymentHandle):
-            handle = self._app
-        else:
-            try:
-                handle = ray_serve.get_deployment_handle(ENSEMBLE, self._app)
-            except RayServeException as error:
-                raise ServiceUnavailableError(f"no Serve application {self._app!r} runs here: {error}") from None
-        return handle.options(method_name="predict", _by_reference=False)
+            return EnsembleHandle(self._app)
+        try:
+            return EnsembleHandle(ray_serve.get_deployment_handle(ENSEMBLE, self._app))
+        except (RayServeException, KeyError) as error:
+            raise ServiceUnavailableError(f"no Serve application {self._app!r} runs here: {error}") from None
+
+
+def _abandon(response: Any) -> None:
+    """Cancel a call that took too long; that its replica has died meanwhile is no news."""
+    with suppress(Exception):
+        response.cancel()
 
 
 def _rebuild(app: str | DeploymentHandle, timeout_s: float, retries: int) -> ServePredictor:

@@ -29,7 +29,16 @@ _TRANSIENT = (
     GetTimeoutError,
     TimeoutError,
     ConnectionError,
-    grpc.RpcError,
+)
+
+# What a connection to a dead process may end with. RESOURCE_EXHAUSTED is not among them: a message too long stays so.
+_TRANSIENT_CODES = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.ABORTED,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.UNKNOWN,
 )
 
 
@@ -38,6 +47,8 @@ def is_transient(error: BaseException) -> bool:
 
     An exception that the replica's own code raised is not: it would be raised again.
     """
+    if isinstance(error, grpc.RpcError):
+        return error.code() in _TRANSIENT_CODES
     return isinstance(error, _TRANSIENT) and not isinstance(error, RayTaskError)
 
 

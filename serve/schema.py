@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 __all__ = [
     "Health",
     "MemberDescription",
+    "ModelVersion",
     "ModelsResponse",
     "PredictRequest",
     "PredictResponse",
@@ -71,6 +72,13 @@ class PredictRequest(_Message):
         return np.array(self.features, dtype=np.float64)
 
 
+class ModelVersion(_Message):
+    """A member of the ensemble."""
+
+    name: str
+    version: str
+
+
 class PredictResponse(_Message):
     """Scores in the order of the request's symbols."""
 
@@ -80,8 +88,8 @@ class PredictResponse(_Message):
     """Expected return over the horizon in units of the symbol's own volatility; null abstains."""
     members: dict[str, list[Score]]
     """Scores of each member, by `name@version`."""
-    versions: dict[str, str]
-    """Version of each member, by name."""
+    models: list[ModelVersion]
+    """The members that were asked."""
 
 
 class MemberDescription(_Message):

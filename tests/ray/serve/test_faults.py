@@ -1,0 +1,130 @@
+"""Replicas are killed and frozen for real; predictions go on, and none is wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import httpx
+import numpy as np
+import psutil
+import pytest
+import ray
+from ray import serve as ray_serve
+
+from serve.lifecycle import RunningApp
+from serve.names import ENSEMBLE
+from serve.predictor import ServePredictor
+from serve.service import EnsembleService
+from trader.core.errors import ServiceUnavailableError
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+
+def replica_pid(app: RunningApp) -> int:
+    """Return the process id of the ensemble's replica, waiting for one that answers."""
+    pid: int = ray_serve.get_deployment_handle(ENSEMBLE, app.name).probe.remote().result(timeout_s=30)
+    return pid
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """Stop a process for a while: it neither answers nor closes its connections."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        if psutil.pid_exists(pid):
+            os.kill(pid, signal.SIGCONT)
+
+
+@ray.remote(num_cpus=0, max_concurrency=2)
+class Caller:
+    """Predicts without a pause, as the decision loop does, and keeps what it was told."""
+
+    def __init__(self, predictor: ServePredictor) -> None:
+        self._predictor = predictor
+        self._stop = threading.Event()
+
+    def run(self, block: np.ndarray) -> tuple[list[bytes], int]:
+        """Predict instant after instant until told to stop; return the scores and the number of retries."""
+        scores = []
+        while not self._stop.is_set():
+            instant = len(scores) % len(block)
+            scores.append(self._predictor(block[instant : instant + 1]).score.tobytes())
+        return scores, self._predictor.retries
+
+    def stop(self) -> None:
+        """End `run` after the prediction it is at."""
+        self._stop.set()
+
+
+def test_killed_replica_loses_and_alters_nothing(
+    app: RunningApp, service: EnsembleService, features: np.ndarray
+) -> None:
+    """Two SIGKILLs under load from an actor: every prediction is answered, in order, with the right bits."""
+    caller = Caller.remote(app.predictor)
+    result = caller.run.remote(features)
+    pids = []
+    for _ in range(2):
+        time.sleep(1.0)
+        pids.append(replica_pid(app))
+        os.kill(pids[-1], signal.SIGKILL)
+        assert replica_pid(app) != pids[-1]
+    time.sleep(0.5)
+    ray.get(caller.stop.remote())
+    scores, _ = ray.get(result, timeout=60)
+    want = [row.tobytes() for row in service.predict(features).score]
+    assert len(scores) > 50
+    assert scores == [want[i % len(want)] for i in range(len(scores))]
+
+
+def test_prediction_in_flight_is_repeated(app: RunningApp, service: EnsembleService, features: np.ndarray) -> None:
+    """A replica that dies while it computes costs a retry and not the prediction."""
+    predictor = ServePredictor(app.name, timeout_s=60.0)
+    predictor(features)
+    block = np.tile(features, (4000, 1, 1))
+    replica = psutil.Process(replica_pid(app))
+    idle = replica.cpu_times().user
+    with ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(predictor, block)
+        while replica.cpu_times().user - idle < 0.05:
+            assert not answer.done(), "the block was too small to kill the replica in time"
+            time.sleep(0.002)
+        replica.kill()
+        got = answer.result(60)
+    assert got.score.tobytes() == service.predict(block).score.tobytes()
+    assert (predictor.calls, predictor.retries) == (2, 1)
+
+
+def test_http_outlives_its_replica(app: RunningApp, service: EnsembleService, features: np.ndarray) -> None:
+    """A request whose replica is killed is repeated by the ingress and answered 200."""
+    request = {
+        "feature_names": list(service.describe().feature_names),
+        "symbols": [f"S{i}" for i in range(20)],
+        "features": np.nan_to_num(features[0]).tolist(),
+    }
+    pid = replica_pid(app)
+    os.kill(pid, signal.SIGKILL)
+    answer = httpx.post(f"{app.url}/v1/predict", json=request, timeout=30)
+    assert answer.status_code == 200, answer.text
+    want = service.predict(np.nan_to_num(features[:1])).score[0]
+    assert np.array(answer.json()["scores"]).tobytes() == want.tobytes()
+
+
+def test_deadline_is_kept_when_nobody_answers(app: RunningApp, features: np.ndarray) -> None:
+    """A frozen replica ends in ServiceUnavailableError at the deadline, and serves again when it wakes."""
+    predictor = ServePredictor(app.name, timeout_s=2.0)
+    predictor(features)
+    with frozen(replica_pid(app)):
+        started = time.monotonic()
+        with pytest.raises(ServiceUnavailableError, match="did not answer within 2 s"):
+            predictor(features)
+        assert time.monotonic() - started < 4.0
+        assert httpx.get(f"{app.url}/healthz").json() == {"status": "alive"}
+    predictor(features)

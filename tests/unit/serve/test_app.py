@@ -1,0 +1,91 @@
+"""The application as Ray Serve builds it, in its local testing mode: no cluster, one process."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+from ray import serve as ray_serve
+from ray.serve._private.api import call_user_app_builder_with_args_if_necessary as build_as_the_cli_does
+from ray.serve.handle import DeploymentHandle
+
+from serve.app import AppArgs, build_app
+from serve.backend import HandleBackend
+from serve.deployments import ensemble_deployment
+from serve.predictor import ServePredictor
+from serve.service import EnsembleService
+from trader.core.errors import DataError
+
+
+@pytest.fixture(scope="module")
+def handle(model_dir: Path) -> DeploymentHandle:
+    """A handle of the ensemble, in this process."""
+    app = ensemble_deployment(replicas=1, cpus=0.1).bind(str(model_dir))
+    return ray_serve.run(app, name="unit", route_prefix=None, _local_testing_mode=True)
+
+
+def test_command_line_arguments_are_parsed(model_dir: Path) -> None:
+    """`serve run serve.app:build_app model_dir=… replicas=2` reaches the builder as typed arguments."""
+    app = build_as_the_cli_does(build_app, {"model_dir": str(model_dir), "replicas": "2", "max_rows": "10"})
+    assert app._bound_deployment.name == "ingress"
+    ensemble = app._bound_deployment.init_args[0]
+    assert ensemble._bound_deployment.num_replicas == 2
+    assert ensemble._bound_deployment.init_args == (str(model_dir),)
+
+
+@pytest.mark.parametrize("wrong", [{}, {"model_dir": "x", "replicas": 0}, {"model_dir": "x", "replica": 2}])
+def test_wrong_arguments_are_refused(wrong: dict[str, object]) -> None:
+    """A missing, impossible or misspelt argument does not reach Serve."""
+    with pytest.raises(ValidationError):
+        AppArgs.model_validate(wrong)
+
+
+def test_relative_model_dir_is_resolved(model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replicas run in another directory than the caller."""
+    monkeypatch.chdir(model_dir.parent)
+    app = build_app(AppArgs(model_dir=Path("models")))
+    assert app._bound_deployment.init_args[0]._bound_deployment.init_args == (str(model_dir),)
+
+
+def test_predictor_equals_the_ensemble(handle: DeploymentHandle, model_dir: Path, features: np.ndarray) -> None:
+    """Through a handle the scores are those of the service, bit for bit; calls are counted."""
+    predictor = ServePredictor(handle)
+    got = predictor(features[None])
+    want = EnsembleService(model_dir).predict(features[None])
+    assert got.score.tobytes() == want.score.tobytes()
+    assert list(got.members) == list(want.members)
+    assert (predictor.calls, predictor.retries) == (1, 0)
+
+
+def test_predictor_raises_what_the_service_raised(handle: DeploymentHandle) -> None:
+    """A wrong shape is the caller's error, raised at once and not retried."""
+    predictor = ServePredictor(handle)
+    with pytest.raises(DataError, match=r"shape \(1, 2, 9\)"):
+        predictor(np.zeros((1, 2, 9)))
+    assert predictor.retries == 0
+
+
+def test_predictor_travels_by_its_arguments() -> None:
+    """A copy in another process keeps name and limits and counts for itself."""
+    predictor = ServePredictor("some-app", timeout_s=5.0, retries=3)
+    predictor.calls = 7
+    copy = pickle.loads(pickle.dumps(predictor))  # noqa: S301 - our own bytes
+    assert copy.__reduce__() == predictor.__reduce__()
+    assert copy.calls == 0
+
+
+async def test_http_backend_speaks_through_a_handle(
+    handle: DeploymentHandle, model_dir: Path, features: np.ndarray
+) -> None:
+    """What the ingress asks of a handle is what it asks of a service."""
+    backend, service = HandleBackend(handle, timeout_s=10.0), EnsembleService(model_dir)
+    names = service.describe().feature_names
+    assert (await backend.score(names, features)).score.tobytes() == service.score(names, features).score.tobytes()
+    assert await backend.describe() == service.describe()
+    await backend.probe()
+    assert len(await backend.expositions()) == 1
+    with pytest.raises(DataError, match="unknown"):
+        await backend.score(("a", "b", "c"), features)
