@@ -96,10 +96,10 @@ class RiskGate:
         if new_day and self._cause is DenialReason.DAILY_LOSS:
             self._change(TradingState.ACTIVE, DenialReason.DAILY_LOSS.value, "a new day began", None)
         losses = self._losses
-        if self._state is TradingState.ACTIVE and losses.daily_loss > losses.max_daily_loss:
+        if self._state is TradingState.ACTIVE and losses.too_much_in_a_day:
             why = f"lost {losses.daily_loss:.2%} of equity in a day; the limit is {losses.max_daily_loss:.2%}"
             self._change(TradingState.REDUCING, DenialReason.DAILY_LOSS.value, why, DenialReason.DAILY_LOSS)
-        if self._state is not TradingState.HALTED and losses.drawdown > losses.max_drawdown:
+        if self._state is not TradingState.HALTED and losses.too_far_from_peak:
             why = f"equity is {losses.drawdown:.2%} below its peak; the limit is {losses.max_drawdown:.2%}"
             self._change(TradingState.HALTED, DenialReason.DRAWDOWN.value, why, DenialReason.DRAWDOWN)
 

@@ -109,7 +109,8 @@ def judge_exposure(weights: FloatArray, s: int, change: float, limits: np.record
     if new_gross > 0.0 and new_gross >= limits.concentration_floor:
         herfindahl = square_sum / gross**2 if gross > 0.0 else 0.0
         new_herfindahl = (square_sum + after * after - before * before) / new_gross**2
-        if worse(herfindahl, new_herfindahl, limits.herfindahl):
+        # More of the only name leaves the measure at 1: what does not spread the book is refused as well.
+        if worse(herfindahl * (1.0 - _TOLERANCE), new_herfindahl, limits.herfindahl):
             return _CONCENTRATION, new_herfindahl, limits.herfindahl
     return PASSED, 0.0, 0.0
 

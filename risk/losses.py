@@ -10,6 +10,7 @@ from trader.core.orders import DenialReason
 __all__ = ["LossWatch"]
 
 _DAY_NS = 86_400_000_000_000
+_ROUNDING = 1e-12
 
 
 class LossWatch:
@@ -55,6 +56,16 @@ class LossWatch:
     def drawdown(self) -> float:
         """Loss from the peak."""
         return _loss(self._equity, self._peak)
+
+    @property
+    def too_much_in_a_day(self) -> bool:
+        """Whether the day's loss is beyond its limit."""
+        return self.daily_loss > self.max_daily_loss + _ROUNDING
+
+    @property
+    def too_far_from_peak(self) -> bool:
+        """Whether the drawdown is beyond its limit."""
+        return self.drawdown > self.max_drawdown + _ROUNDING
 
     def update(self, ts_ns: int, equity: float) -> bool:
         """Take the equity at an instant; return whether a new day began."""
