@@ -133,20 +133,26 @@ def read_fills(connection: Connection, run: RunRecord) -> pa.Table:
     )
 
 
-def read_fill_batch(connection: Connection, run_id: str) -> FillBatch:
-    """Return the fills as a message, by decision and id."""
+def read_fill_batch(connection: Connection, run_id: str, order_id: int | None = None) -> FillBatch:
+    """Return the fills of a run, or of one order, as a message, by decision and id."""
     f = schema.fills.c
-    wanted = [f[name] for name in FillBatch.DTYPES]
-    got = _columns(connection, select(*wanted).where(f.run_id == run_id).order_by(f.seq, f.fill_id))
+    query = select(*[f[name] for name in FillBatch.DTYPES]).where(f.run_id == run_id).order_by(f.seq, f.fill_id)
+    if order_id is not None:
+        query = query.where(f.order_id == order_id)
+    got = _columns(connection, query)
     return FillBatch(**{name: np.array(got[name], dtype) for name, dtype in FillBatch.DTYPES.items()})
 
 
-def read_events(connection: Connection, run_id: str, kind: str | None) -> list[EventRecord]:
-    """Return the events of a run, or those of one kind, in the order they were written."""
+def read_events(
+    connection: Connection, run_id: str, kind: str | None = None, order_id: str | None = None
+) -> list[EventRecord]:
+    """Return the events of a run, those of one kind or of one order, in the order they were written."""
     e = schema.events.c
     query = select(e.run_id, e.trace_id, e.ts_ns, e.kind, e.payload).where(e.run_id == run_id).order_by(e.event_no)
     if kind is not None:
         query = query.where(e.kind == kind)
+    if order_id is not None:
+        query = query.where(e.payload.contains(f'"order_id":"{order_id}"', autoescape=True))
     return [EventRecord(*row[:4], payload=from_json(row[4])) for row in connection.execute(query)]
 
 

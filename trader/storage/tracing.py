@@ -13,7 +13,7 @@ from trader.core.orders import format_order_id, order_ids
 from trader.storage import schema
 from trader.storage.codec import from_json, unpack
 from trader.storage.reading import read_events, read_fill_batch
-from trader.storage.records import EventRecord, OrderTrace, RunRecord
+from trader.storage.records import OrderTrace, RunRecord
 
 __all__ = ["parse_order_id", "trace_order"]
 
@@ -51,7 +51,6 @@ def trace_order(connection: Connection, run: RunRecord, order_id: int) -> OrderT
     names = tuple(from_json(decision["member_names"]))
     scores = unpack([decision["members"]], (len(names), n_symbols))[:, row].tolist()
     at = {k: float(unpack([decision[k]], (n_symbols,))[row]) for k in ("prices", "positions", "score", "target")}
-    fills = read_fill_batch(connection, run.run_id)
     return OrderTrace(
         order_id=format_order_id(order_id),
         trace_id=decision["trace_id"],
@@ -72,8 +71,8 @@ def trace_order(connection: Connection, run: RunRecord, order_id: int) -> OrderT
         members=dict(zip(names, scores, strict=True)),
         model_versions=dict(name.rpartition("@")[::2] for name in names if "@" in name),
         features=_features(run, decision["features"], row),
-        fills=fills.take(fills.order_id == order_id),
-        outcomes=_outcomes(connection, run, format_order_id(order_id)),
+        fills=read_fill_batch(connection, run.run_id, order_id),
+        outcomes=tuple(read_events(connection, run.run_id, order_id=format_order_id(order_id))),
     )
 
 
@@ -91,8 +90,3 @@ def _features(run: RunRecord, blob: bytes | None, row: int) -> dict[str, float]:
         return {}
     values = unpack([blob], (len(run.symbols), len(run.feature_names)))[row]
     return dict(zip(run.feature_names, values.tolist(), strict=True))
-
-
-def _outcomes(connection: Connection, run: RunRecord, order_id: str) -> tuple[EventRecord, ...]:
-    events = read_events(connection, run.run_id, None)
-    return tuple(event for event in events if event.payload.get("order_id") == order_id)

@@ -7,11 +7,12 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, delete, text, update
 from sqlalchemy.exc import DBAPIError
 
 from trader.core.errors import DataError, StoreError
 from trader.storage import Appended, Store
+from trader.storage.schema import APPEND_ONLY
 
 
 def test_a_repeated_append_changes_nothing_and_is_counted(store: Store, made: ModuleType) -> None:
@@ -114,8 +115,8 @@ def test_the_ledger_is_append_only(store: Store, store_url: str, made: ModuleTyp
     made.append(store, "r1", 0, 5)
     store.record_cash("r1", 0, 0, 1.0, "deposit")
     engine = create_engine(store_url)
-    for table in ("decisions", "orders", "fills", "events", "cash_movements"):
-        for statement in (f"UPDATE {table} SET ts_ns = 0", f"DELETE FROM {table}"):
-            with engine.connect() as connection, pytest.raises(DBAPIError, match=f"{table} is append-only"):
-                connection.execute(text(statement))
+    for table in APPEND_ONLY:
+        for statement in (update(table).values(ts_ns=0), delete(table)):
+            with engine.connect() as connection, pytest.raises(DBAPIError, match=f"{table.name} is append-only"):
+                connection.execute(statement)
     engine.dispose()
