@@ -56,7 +56,9 @@ def _sp500(seed: int) -> Feed:
 
 def _simulated(seed: int) -> Feed:
     simulation = SimulationSettings(n_symbols=3, n_days=60, bar_minutes=30, planted_ic=0.2)
-    return open_feed(FeedSettings(kind="simulated", start="2015-03-02", batch_slices=5, simulation=simulation), seed=seed)
+    return open_feed(
+        FeedSettings(kind="simulated", start="2015-03-02", batch_slices=5, simulation=simulation), seed=seed
+    )
 
 
 def _simulated_in_blocks(seed: int) -> Feed:

@@ -84,7 +84,7 @@ def validate_bars(batch: BarBatch) -> tuple[BarBatch, dict[str, int]]:
     """
     prices = (batch.open, batch.high, batch.low, batch.close, batch.vwap)
     sizes = (batch.volume, batch.buy_volume, batch.spread)
-    slack = 1e-9 * np.abs(batch.close)
+    slack = 1e-9 * np.abs(np.where(np.isfinite(batch.close), batch.close, 0.0))
     inside = np.stack([batch.open, batch.close, batch.vwap])
     problems = {
         "price_not_finite": np.isnan(batch.close) | np.any([np.isinf(p) for p in prices], axis=0),

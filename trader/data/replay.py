@@ -25,7 +25,7 @@ class ReplayFeed:
     the last close of the batch.
 
     Ticks: a batch holds `batch_rows` rows. The watermark is the latest event time seen so far, less one nanosecond
-    where the next row carries that time too.
+    because other ticks may share that time; with the last batch it is the latest time itself.
 
     Parameters
     ----------
@@ -111,12 +111,11 @@ class ReplayFeed:
     def _compute_watermarks(self) -> NDArray[np.int64]:
         if not len(self._plan):
             return np.empty(0, np.int64)
-        times = event_times(self._data)
         stops = np.array([self._row_bounds(seq)[1] for seq in range(len(self._plan))], np.int64)
-        latest = np.maximum.accumulate(times)[stops - 1]
-        following = times[np.minimum(stops, times.size - 1)]
-        shared = (following == latest) & (stops < times.size)
-        return np.asarray(latest - shared, np.int64)
+        latest = np.maximum.accumulate(event_times(self._data))[stops - 1]
+        if self._offsets is None:
+            latest[:-1] -= 1
+        return np.asarray(latest, np.int64)
 
 
 def _check(data: MarketBatch, info: FeedInfo) -> None:

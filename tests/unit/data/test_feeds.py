@@ -85,7 +85,7 @@ def test_bars_of_a_file_are_repaired_and_the_report_kept(tmp_path: Path) -> None
 
 def test_an_end_before_the_data_is_refused() -> None:
     """Nothing left is an error, not an empty feed."""
-    with pytest.raises(DataError, match="feed.end='1980-01-01' leaves nothing of sp500"):
+    with pytest.raises(DataError, match=r"feed.end='1980-01-01' leaves nothing of sp500"):
         open_feed(FeedSettings(end="1980-01-01"), seed=0)
     with pytest.raises(DataError, match="the simulated market begins on 2015-01-02"):
         open_feed(FeedSettings(kind="simulated", end="1980-01-01"), seed=0)
@@ -114,5 +114,7 @@ def test_importing_is_light() -> None:
     """`import trader.data` loads neither pandas, pyarrow, numba nor skfolio."""
     heavy = "pandas", "pyarrow", "numba", "skfolio", "scipy", "ray"
     code = f"import sys, trader.data; print([m for m in {heavy!r} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(  # noqa: S603 - our own interpreter and code
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]"

@@ -201,11 +201,19 @@ def test_symbols_choose_order_and_name(tmp_path: Path) -> None:
         (f"when,price\n{T0},1\n", {}, "no column for ts, which trades need"),
         (f"ts,price\n{T0},1\n", {"kind": "quotes"}, "no column for bid, which quotes need"),
         (f"ts,price\n{T0},1\n", {"columns": {"price": "Pric"}}, "no column 'Pric' .*did you mean 'price'"),
-        (f"ts,price\n{T0},1\n", {"columns": {"prize": "price"}}, "maps 'prize', which is not one of ours; did you mean"),
+        (
+            f"ts,price\n{T0},1\n",
+            {"columns": {"prize": "price"}},
+            "maps 'prize', which is not one of ours; did you mean",
+        ),
         (f"ts,price\n{T0},ten\n", {}, "column 'price' holds 'ten' in row 1; a number is allowed"),
         ("ts,price\nnever,1\n", {}, "column 'ts' holds 'never' in row 1, which is not a time"),
         ("ts,price\n2020-01-02,-1\n", {}, "holds no usable row: 1 price_not_positive"),
-        (f"ts,symbol,price\n{T0},AAPL,1\n", {"symbols": ("APPL",)}, "symbol 'APPL' is not in x.csv; did you mean 'AAPL'"),
+        (
+            f"ts,symbol,price\n{T0},AAPL,1\n",
+            {"symbols": ("APPL",)},
+            "symbol 'APPL' is not in x.csv; did you mean 'AAPL'",
+        ),
         (f"ts,price\n{T0},1\n", {"timezone": "Nowhere"}, "timezone='Nowhere' is unknown"),
     ],
 )

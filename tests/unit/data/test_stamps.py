@@ -102,7 +102,14 @@ def test_what_is_no_time_is_refused(column: pa.Array, message: str) -> None:
 
 def test_units_change_where_stated() -> None:
     """The rule for magnitudes holds on both sides of its limits."""
-    assert [epoch_unit_ns(x) for x in (9.9e10, 1e11, 9.9e13, 1e14, 9.9e16, 1e17)] == [10**9, 10**6, 10**6, 1000, 1000, 1]
+    assert [epoch_unit_ns(x) for x in (9.9e10, 1e11, 9.9e13, 1e14, 9.9e16, 1e17)] == [
+        10**9,
+        10**6,
+        10**6,
+        1000,
+        1000,
+        1,
+    ]
 
 
 def test_the_common_step_survives_gaps_and_disorder() -> None:

@@ -29,8 +29,9 @@ class Splits:
     2. with or without the median return of the other symbols, it misses the nearest factor of `SPLIT_FACTORS` by at
        most `max_residual` standard deviations, or `max_misfit` of the factor's logarithm;
     3. the others did not make a quarter of it;
-    4. it persists: the close of that bar, and the median of the `persistence` closes after, agree with the factor to
-       within half of the jump.
+    4. it persists: the close of that bar and the median of the `persistence` closes after differ by the factor, to
+       within half of the jump, from the close before, and that median from that of as many before too (after a bad
+       print it does not).
 
     It is *confirmed* if opens and volume are known too and either the value traded is at most `max_activity` times the
     median of the 20 bars before (a crash brings many times that, a split does not), or the price rose `sure_rise` times
@@ -90,11 +91,13 @@ class Splits:
         factor = min(SPLIT_FACTORS, key=lambda f: abs(jump + np.log(f)))
         expected = -np.log(factor)
         residual = min(abs(jump - expected), abs(jump - market_move - expected))
+        earlier = history.close[max(row - self.persistence, 0) : row]
         later = history.close[row + 1 : row + 1 + self.persistence]
         if residual > max(self.max_residual * scale, self.max_misfit * abs(expected)) or later.size < self.persistence:
             return None
-        levels = np.log(np.array([history.close[row], np.median(later)]) / history.close[row - 1])
-        return factor if (np.abs(levels - expected) < abs(expected) / 2).all() else None
+        before, after = history.close[row - 1], np.median(later)
+        moves = np.log([history.close[row] / before, after / before, after / np.median(earlier)])
+        return factor if (np.abs(moves - expected) < abs(expected) / 2).all() else None
 
     def _is_confirmed(self, history: SymbolHistory, row: int, factor: float) -> bool:
         value = history.volume * history.close
