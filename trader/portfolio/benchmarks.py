@@ -55,15 +55,13 @@ def buy_and_hold(prices: FloatArray, initial_equity: float, *, cost_rate: float,
     """
     n_instants, n_symbols = prices.shape
     part = initial_equity / max(n_symbols, 1)
-    equity = np.zeros(n_instants) if n_symbols else np.full(n_instants, initial_equity)
+    equity = np.full(n_instants, float(initial_equity))
     for column in prices.T:
         known = np.flatnonzero(np.isfinite(column[entry_row:])) + entry_row
         if not known.size:
-            equity += part
             continue
         entry = int(known[0])
         units = part / (column[entry] * (1.0 + cost_rate))
         last_known = np.maximum.accumulate(np.where(np.isfinite(column), np.arange(n_instants), -1))
-        equity[:entry] += part
-        equity[entry:] += units * column[last_known[entry:]]
+        equity[entry:] += units * column[last_known[entry:]] - part
     return equity

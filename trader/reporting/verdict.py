@@ -133,9 +133,9 @@ def _against(result: Performance, benchmark: Comparison) -> Finding:
     if more_return and better_ratio:
         return Finding("note", f"It was ahead of {name}, by no more than chance may explain: {figures}.")
     if better_ratio:
-        return Finding("bad", f"It did not beat {name} in return, though in return for its risk: {figures}.")
+        return Finding("bad", f"It did not beat {name} in return, only in Sharpe ratio: {figures}.")
     if more_return:
-        return Finding("bad", f"It did not beat {name} in return for its risk, though in return: {figures}.")
+        return Finding("bad", f"It did not beat {name} in Sharpe ratio, only in return: {figures}.")
     return Finding("bad", f"It did not beat {name}: {figures}.")
 
 
