@@ -94,6 +94,6 @@ trace.to_dict()
 # After costs, beside holding the same names in equal weights.
 
 # %%
-from IPython.display import Image  # noqa: E402
+from IPython.display import Image
 
 Image(str(summary.run_dir / "equity.png"))

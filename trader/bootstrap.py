@@ -176,6 +176,7 @@ def _run(settings: Settings, store: Store, mode: RunMode, resume: str | None, ho
     try:
         if resume is not None:
             prepared = prepare_resume(settings, store, resume)
+            store.reopen_run(resume)
         else:
             prepared = prepare_run(settings, store, mode=mode, run_id=run_id, on_progress=hooks.on_progress)
             created = True

@@ -161,7 +161,7 @@ class BarBuilder:
         return self._take_sorted(kernels.close_all(self._kind, self._bars, self._symbols, self._size_ns, self._out))
 
     def _take(self, n_bars: int) -> BarBatch:
-        return BarBatch.from_records(self._out[:n_bars]) if n_bars else self._nothing
+        return BarBatch.from_records(self._out[:n_bars].copy()) if n_bars else self._nothing
 
     def _take_sorted(self, n_bars: int) -> BarBatch:
         if n_bars > 1:

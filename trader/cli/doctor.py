@@ -119,8 +119,8 @@ def _machine(_settings: Settings) -> Iterator[Finding]:
     yield Finding("memory", "ok" if enough else "warning", f"{memory:.1f} GB free", advice)
     shm = shutil.disk_usage("/dev/shm").free >> 20  # noqa: S108 - where Ray keeps its object store
     enough = shm >= _MIN_SHM_MB
-    advice = "" if enough else f"Ray's object store wants {_MIN_SHM_MB} MB there; in Docker use --shm-size"
-    yield Finding("/dev/shm", "ok" if enough else "warning", f"{shm} MB free", advice)
+    advice = "" if enough else f"Ray's object store wants {_MIN_SHM_MB} MB in /dev/shm; in Docker use --shm-size"
+    yield Finding("shared memory", "ok" if enough else "warning", f"{shm} MB free", advice)
 
 
 def _disk(settings: Settings) -> Iterator[Finding]:

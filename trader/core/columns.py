@@ -81,8 +81,9 @@ class Columns:
     def from_records(cls, records: NDArray[np.void]) -> Self:
         """Return rows of `record_dtype` as columns: strided views of the records, which become read-only.
 
-        They are right by construction, so the checks of the constructor are left out: hot paths make one or
-        two small tables per decision.
+        The caller gives the records away: one that fills a buffer again passes a copy. They are right by
+        construction, so the checks of the constructor are left out: hot paths make one or two small tables per
+        decision.
         """
         records.setflags(write=False)
         table = object.__new__(cls)

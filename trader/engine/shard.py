@@ -17,6 +17,8 @@ from trader.settings import BarSettings, FeatureSettings
 
 __all__ = ["ShardOutput", "ShardProcessor"]
 
+FloatArray = NDArray[np.float64]
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ShardOutput:
@@ -45,8 +47,8 @@ class ShardOutput:
     n_bars: int
     n_late: int
     panel: BarPanel
-    features: NDArray[np.float64]
-    carry: NDArray[np.float64]
+    features: FloatArray
+    carry: FloatArray
 
 
 class ShardProcessor:
@@ -162,13 +164,11 @@ class ShardProcessor:
             self._builder.restore(part("bars."))
 
 
-def _last_rows(panel: BarPanel, features: NDArray[np.float64], carry: NDArray[np.float64]) -> NDArray[np.float64]:
+def _last_rows(panel: BarPanel, features: FloatArray, carry: FloatArray) -> FloatArray:
     """Return each symbol's features at its last bar; `carry` where it has none."""
     if len(panel) == 0:
         return carry
-    has_bar = np.isfinite(panel.close)
-    if bool(np.all(has_bar[-1])):
-        return features[-1]
+    has_bar = np.asarray(np.isfinite(panel.close))
     last = len(panel) - 1 - np.argmax(has_bar[::-1], axis=0)
     rows = features[last, np.arange(panel.n_symbols)]
     return np.where(has_bar.any(axis=0)[:, None], rows, carry)

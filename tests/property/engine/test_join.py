@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -34,7 +36,7 @@ def _pass(trades: TradeBatch, n_shards: int, cuts: list[int]) -> list[Joined]:
     shards = [ShardProcessor(info, own, bars=BarSettings(size=5), features=FeatureSettings()) for own in ids]
     joined = []
     edges = [0, *cuts, len(trades)]
-    for seq, (start, stop) in enumerate(zip(edges, edges[1:], strict=False)):
+    for seq, (start, stop) in enumerate(itertools.pairwise(edges)):
         data = trades.take(slice(start, stop))
         watermark = int(data.ts_event_ns[-1]) - 1 if stop < len(trades) else 10**12
         batch = FeedBatch(seq, watermark, data)

@@ -21,7 +21,7 @@ RUN = ("run", "--preset", "ci", "--json")
 
 def _wait_for_decisions(runs_dir: Path, process: subprocess.Popen[str], at_least: int) -> str:
     """Return the run id once that many decisions are committed."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()
         if (runs_dir / "trader.db").exists():

@@ -51,7 +51,7 @@ def test_bad_values_name_the_key(overrides: dict[str, dict[str, object]], messag
 def test_unknown_environment_key_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """A misspelt variable does not pass in silence."""
     monkeypatch.setenv("TRADER_RISK__MAX_LEVERAGE", "2")
-    with pytest.raises(SettingsError, match="risk.max_leverage"):
+    with pytest.raises(SettingsError, match=r"risk\.max_leverage"):
         load_settings()
 
 
