@@ -116,9 +116,14 @@ def test_in_a_terminal_the_panel_stays_after_the_end() -> None:
 def test_an_error_leaves_no_tick() -> None:
     """A stage that was broken off is not called done."""
     console = Console(file=io.StringIO(), width=100, force_terminal=True, color_system=None)
-    with pytest.raises(RuntimeError), LiveView(console) as view:
-        view.progress("loading data", 0.2)
-        raise RuntimeError
+
+    def break_off() -> None:
+        with LiveView(console) as view:
+            view.progress("loading data", 0.2)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        break_off()
     assert "✓" not in console.file.getvalue()  # type: ignore[attr-defined]
 
 
