@@ -140,5 +140,5 @@ def test_closes_alone_only_raise_a_suspicion(
     report = inspect(dataclasses.replace(bars, open=unknown, high=unknown, low=unknown, volume=unknown), universe)
     assert keyed(report, "splits", "repaired") == {}
     suspected = keyed(report, "splits", "reported")
-    assert len(suspected.keys() & true_splits.keys()) >= 14
-    assert len(suspected.keys() - true_splits.keys()) <= 4
+    assert len(suspected.keys() & true_splits.keys()) >= 16
+    assert len(suspected.keys() - true_splits.keys()) <= 3
