@@ -68,15 +68,16 @@ class ServePredictor:
         predict = self._handle.method("predict", features.nbytes)
         attempts = Attempts(self._policy, "the served ensemble")
         while True:
-            response = predict.remote(features)
+            response = None
             try:
+                response = predict.remote(features)
                 prediction: Prediction = response.result(timeout_s=attempts.timeout_s())
             except RayTaskError as error:
                 raise own_error(error) from None
             except Exception as error:
                 if not is_transient(error):
                     raise
-                if isinstance(error, TimeoutError):
+                if isinstance(error, TimeoutError) and response is not None:
                     _abandon(response)
                 time.sleep(attempts.pause_after(error))
                 self.retries += 1

@@ -138,6 +138,8 @@ def _on_validation_error(request: Request, error: Exception) -> Response:
 def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - narrows Starlette's handler signature
     kind = error.kind if isinstance(error, ProblemError) else None
+    if error.status_code == 400 and kind is None:
+        kind = "malformed-json"  # FastAPI's answer to bytes that its JSON parser could not even begin with
     headers = dict(error.headers) if error.headers else None
     return _answer(request, error.status_code, str(error.detail), kind=kind, headers=headers)
 

@@ -7,7 +7,6 @@ import time
 
 import grpc  # type: ignore[import-untyped]
 from ray.exceptions import (
-    GetTimeoutError,
     ObjectLostError,
     RayActorError,
     RayTaskError,
@@ -26,7 +25,6 @@ _TRANSIENT = (
     ObjectLostError,
     TaskCancelledError,
     RayServeException,
-    GetTimeoutError,
     TimeoutError,
     ConnectionError,
 )
