@@ -114,7 +114,5 @@ def test_importing_is_light() -> None:
     """`import trader.data` loads neither pandas, pyarrow, numba nor skfolio."""
     heavy = "pandas", "pyarrow", "numba", "skfolio", "scipy", "ray"
     code = f"import sys, trader.data; print([m for m in {heavy!r} if m in sys.modules])"
-    done = subprocess.run(  # noqa: S603 - our own interpreter and code
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
