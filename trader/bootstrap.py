@@ -6,9 +6,9 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trader.core.errors import NotFoundError, TraderError, UserError
 from trader.data.datasets import benchmark_for
@@ -20,6 +20,9 @@ from trader.reporting.status import RunStatus
 from trader.settings import Settings
 from trader.storage import FinalStatus, RunMode, Store
 from trader.telemetry.log import LogConfig, configure_logging, get_logger
+
+if TYPE_CHECKING:
+    from trader.runtime.session import Session
 
 __all__ = ["Endpoints", "Hooks", "backtest", "read_session", "report", "session_file", "trade"]
 
@@ -70,50 +73,52 @@ def trade(settings: Settings, *, resume: str | None = None, hooks: Hooks | None 
     TraderError
         On bad input or failed work; the run directory is then marked incomplete.
     """
+    hooks = hooks or Hooks()
+    with _open_store(settings, synchronous=settings.store.synchronous) as store:
+        if resume is not None and store.run(resume).status == "complete":
+            raise UserError(f"run {resume} is complete; there is nothing to resume")
+        with _run(settings, store, "run", resume, hooks) as run, _session(run, store, hooks) as session:
+            finished = session.run(hooks.on_status, hooks.should_stop)
+            summary = _finish(run, store, "complete" if finished else "incomplete", hooks)
+            if hooks.wait_after is not None:
+                hooks.wait_after()
+            return summary
+
+
+@contextmanager
+def _session(run: Prepared, store: Store, hooks: Hooks) -> Iterator[Session]:
+    """Start the cluster, Serve and the actors of a run; end them afterwards, in the opposite order."""
     from serve.lifecycle import start_app
     from trader.runtime.actors import RunContext
     from trader.runtime.cluster import leave_cluster, start_cluster
     from trader.runtime.session import Session
 
-    hooks = hooks or Hooks()
-    with _open_store(settings, synchronous=settings.store.synchronous) as store:
-        if resume is not None and store.run(resume).status == "complete":
-            raise UserError(f"run {resume} is complete; there is nothing to resume")
-        with _run(settings, store, "run", resume, hooks) as run:
-            plan = run.plan
-            _progress(hooks, "starting Ray", 0.0)
-            cluster = start_cluster(plan.settings.ray)
-            app = session = None
-            try:
-                _progress(hooks, "starting Serve", 0.0)
-                app = start_app(plan.settings.serve, plan.model_dir)
-                _progress(hooks, "starting actors", 0.0)
-                context = RunContext(
-                    run_id=plan.run_id,
-                    mode="run",
-                    settings=plan.settings,
-                    info=plan.info,
-                    start_ns=plan.start_ns,
-                    log=_log_config(plan),
-                    checkpoint_dir=(plan.run_dir / "checkpoints").resolve(),
-                )
-                session = Session(context, app.predictor, store)
-                endpoints = Endpoints(plan.run_id, plan.run_dir, cluster.address, cluster.dashboard_url, app.url)
-                _write_session(endpoints)
-                if hooks.on_endpoints is not None:
-                    hooks.on_endpoints(endpoints)
-                finished = session.run(hooks.on_status, hooks.should_stop)
-                summary = _finish(run, store, "complete" if finished else "incomplete", hooks)
-                if hooks.wait_after is not None:
-                    hooks.wait_after()
-                return summary
-            finally:
-                session_file(plan.run_dir).unlink(missing_ok=True)
-                if session is not None:
-                    session.close()
-                if app is not None:
-                    app.stop()
-                leave_cluster()
+    plan = run.plan
+    with ExitStack() as cleanup:
+        _progress(hooks, "starting Ray", 0.0)
+        cluster = start_cluster(plan.settings.ray)
+        cleanup.callback(leave_cluster)
+        _progress(hooks, "starting Serve", 0.0)
+        app = start_app(plan.settings.serve, plan.model_dir)
+        cleanup.callback(app.stop)
+        _progress(hooks, "starting actors", 0.0)
+        context = RunContext(
+            run_id=plan.run_id,
+            mode=plan.mode,
+            settings=plan.settings,
+            info=plan.info,
+            start_ns=plan.start_ns,
+            log=_log_config(plan),
+            checkpoint_dir=(plan.run_dir / "checkpoints").resolve(),
+        )
+        session = Session(context, app.predictor, store)
+        cleanup.callback(session.close)
+        endpoints = Endpoints(plan.run_id, plan.run_dir, cluster.address, cluster.dashboard_url, app.url)
+        _write_session(endpoints)
+        cleanup.callback(session_file(plan.run_dir).unlink, missing_ok=True)
+        if hooks.on_endpoints is not None:
+            hooks.on_endpoints(endpoints)
+        yield session
 
 
 def report(settings: Settings, run_id: str) -> Summary:

@@ -41,11 +41,10 @@ def check(
 
     Example: trader data check prices.csv.gz --tz America/New_York
     """
-    from trader.data.quality import inspect
-    from trader.engine.history import read_bars
+    from trader.engine.history import feed_quality
 
     settings, feed = _open(file, kind, mapping, zone, None, config, assignments)
-    report = inspect(read_bars(feed, settings), feed.info.universe)
+    report = feed_quality(feed, settings)
     if as_json:
         print_json({"feed": feed.info.name, "rejected": dict(feed.rejected()), "quality": report.to_dict()})
         return

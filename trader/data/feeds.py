@@ -15,7 +15,7 @@ from trader.data.quality import inspect, repair
 from trader.data.readers import read_market_file
 from trader.data.reading.values import pick_symbols
 from trader.data.replay import ReplayFeed
-from trader.data.sessions import NEW_YORK, day_start_ns
+from trader.data.sessions import NEW_YORK, day_start_ns, instant_ns
 from trader.data.simulated import SimulatedMarket
 from trader.settings import FeedSettings
 
@@ -51,7 +51,7 @@ def feed_timezone(feed: FeedSettings) -> str:
 def feed_window(feed: FeedSettings) -> tuple[int | None, int | None]:
     """Return the first instant of `start` and the one after the end of `end`, in UTC nanoseconds; None if open."""
     zone = feed_timezone(feed)
-    start = None if feed.start is None else day_start_ns(feed.start, zone)
+    start = None if feed.start is None else instant_ns(feed.start, zone)
     end = None if feed.end is None else _next_day_ns(feed.end, zone)
     if start is not None and end is not None and start >= end:
         raise DataError(f"feed.start={feed.start!r} is after feed.end={feed.end!r}")

@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 
 from trader.core.errors import DataError
 
-__all__ = ["DAY_NS", "HOUR_NS", "MINUTE_NS", "NEW_YORK", "day_start_ns", "local_days", "local_time_ns", "zone_of"]
+__all__ = [
+    "DAY_NS",
+    "HOUR_NS",
+    "MINUTE_NS",
+    "NEW_YORK",
+    "day_start_ns",
+    "instant_ns",
+    "local_days",
+    "local_time_ns",
+    "zone_of",
+]
 
 MINUTE_NS = 60 * 1_000_000_000
 HOUR_NS = 60 * MINUTE_NS
@@ -59,6 +69,24 @@ def local_time_ns(days: NDArray[np.datetime64], time_of_day: dt.time, timezone: 
     ]
     stamps = np.array(seconds, np.int64) * 1_000_000_000 + time_of_day.microsecond * 1000
     return np.asarray(stamps[inverse], np.int64)
+
+
+def instant_ns(text: str, timezone: str) -> int:
+    """Return the instant that an ISO day begins at in `timezone`, or that an ISO time with an offset names.
+
+    >>> instant_ns("1970-01-02", "UTC") == instant_ns("1970-01-02T00:00:00+00:00", "America/New_York")
+    True
+    """
+    if "T" not in text:
+        return day_start_ns(text, timezone)
+    try:
+        parsed = dt.datetime.fromisoformat(text)
+    except ValueError:
+        parsed = dt.datetime.min
+    if parsed.tzinfo is None:
+        raise DataError(f"time={text!r} is not an instant; the form 2020-12-31T14:30:00+00:00 is allowed")
+    since = parsed - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    return (since // dt.timedelta(microseconds=1)) * 1000
 
 
 def day_start_ns(day: str, timezone: str) -> int:

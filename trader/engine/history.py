@@ -12,12 +12,13 @@ from trader.bars import BarBuilder
 from trader.core.errors import DataError
 from trader.core.market import BarBatch
 from trader.core.protocols import Feed
+from trader.data.quality import QualityReport, inspect
 from trader.engine.join import join_shards
 from trader.engine.shard import ShardProcessor
 from trader.features import CrossSection
 from trader.settings import Settings
 
-__all__ = ["FeatureSchema", "History", "feature_schema", "read_bars", "read_history"]
+__all__ = ["FeatureSchema", "History", "feature_schema", "feed_quality", "read_bars", "read_history"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -76,6 +77,12 @@ def read_bars(feed: Feed, settings: Settings) -> BarBatch:
             parts.append(builder.update(batch.data))
             parts.append(builder.advance(batch.watermark_ns))
     return BarBatch.concat([*parts, builder.finish()])
+
+
+def feed_quality(feed: Feed, settings: Settings) -> QualityReport:
+    """Return what the feed found in its bars, repairs included; bars built from ticks are inspected here."""
+    found: QualityReport | None = getattr(feed, "quality", None)
+    return found if found is not None else inspect(read_bars(feed, settings), feed.info.universe)
 
 
 def read_history(

@@ -6,12 +6,15 @@ import dataclasses
 import datetime as dt
 import secrets
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trader.core.errors import DataError, SettingsError
 from trader.core.protocols import FeedInfo
+from trader.data.feeds import feed_timezone, feed_window
+from trader.data.sessions import day_start_ns
 from trader.settings import Settings
 from trader.storage import RunMode
 
@@ -79,11 +82,17 @@ def make_plan(settings: Settings, info: FeedInfo, *, mode: RunMode, run_id: str 
         raise DataError(f"feed {info.name!r} has no history to train on")
     first, last = info.span_ns
     model = settings.models
+    zone = feed_timezone(settings.feed)
     if model.train_end is None:
-        train_end = first + int((last - first) * model.train_fraction)
+        train_end = _whole_us(first + int((last - first) * model.train_fraction))
     else:
-        train_end = _day_ns("models.train_end", model.train_end) + _DAY_NS - 1
-    start = train_end + 1 if settings.feed.start is None else _day_ns("feed.start", settings.feed.start)
+        train_end = day_start_ns(model.train_end, zone) + _DAY_NS - 1
+    start = feed_window(settings.feed)[0]
+    if start is None:
+        # The feed must know it too: it sends what is only warm-up in large batches.
+        start = _whole_us(train_end) + 1000
+        feed = settings.feed.model_copy(update={"start": _iso(start, "us")})
+        settings = settings.model_copy(update={"feed": feed})
     if model.load_from is None and start <= train_end:
         raise SettingsError(
             f"feed.start={_iso(start)} is not after models.train_end={_iso(train_end)}; "
@@ -106,13 +115,9 @@ def periods_per_year(ts_ns: NDArray[np.int64]) -> float:
     return _TRADING_DAYS if abs(found / _TRADING_DAYS - 1) < 0.05 else found
 
 
-def _day_ns(name: str, text: str) -> int:
-    try:
-        day = dt.date.fromisoformat(text)
-    except ValueError:
-        raise SettingsError(f"{name}={text!r} is not a day; write it as 2016-01-31") from None
-    return int((day - dt.date(1970, 1, 1)).days) * _DAY_NS
+def _whole_us(ts_ns: int) -> int:
+    return ts_ns // 1000 * 1000
 
 
-def _iso(ts_ns: int) -> str:
-    return str(np.datetime64(ts_ns, "ns").astype("datetime64[s]"))
+def _iso(ts_ns: int, unit: Literal["s", "us"] = "s") -> str:
+    return f"{np.datetime64(ts_ns, 'ns').astype(f'datetime64[{unit}]')}+00:00"

@@ -15,8 +15,8 @@ from trader import __version__
 from trader.core.errors import DataError
 from trader.core.protocols import Feed
 from trader.data.feeds import open_feed
-from trader.data.quality import QualityReport, inspect
-from trader.engine.history import FeatureSchema, History, feature_schema, read_bars, read_history, whole_shard
+from trader.data.quality import QualityReport
+from trader.engine.history import FeatureSchema, History, feature_schema, feed_quality, read_history, whole_shard
 from trader.engine.plan import RunPlan, make_plan, periods_per_year
 from trader.models.artifacts import load_ensemble, save_ensemble
 from trader.models.training import train_ensemble
@@ -71,7 +71,10 @@ def prepare_run(
     report("loading data", 0.0)
     feed = open_feed(settings.feed, seed=settings.run.seed)
     plan = make_plan(settings, feed.info, mode=mode, run_id=run_id)
-    quality = _quality(feed, settings)
+    if plan.settings.feed != settings.feed:
+        feed = open_feed(plan.settings.feed, seed=settings.run.seed)
+    settings = plan.settings
+    quality = feed_quality(feed, settings)
     report("loading data", 1.0)
     if settings.models.load_from is None:
         history = read_history(feed, settings, plan.train_end_ns, lambda share: report("computing features", share))
@@ -124,13 +127,7 @@ def prepare_resume(settings: Settings, store: Store, run_id: str) -> Prepared:
     plan = make_plan(kept, feed.info, mode=record.mode, run_id=run_id)
     schema = feature_schema(whole_shard(feed, kept), len(feed.info.universe))
     extra = record.extra
-    return Prepared(plan, feed, schema, record.member_names, _quality(feed, kept), extra.get("training"))
-
-
-def _quality(feed: Feed, settings: Settings) -> QualityReport | None:
-    if feed.info.kind != "bars":
-        return None
-    return inspect(read_bars(feed, settings), feed.info.universe)
+    return Prepared(plan, feed, schema, record.member_names, feed_quality(feed, kept), extra.get("training"))
 
 
 def _with_annual_scale(plan: RunPlan, history: History) -> RunPlan:

@@ -37,9 +37,7 @@ class Recorder:
         """Whether enough has gathered for a commit."""
         return len(self._decisions) >= self._commit_every
 
-    def add(
-        self, decision: Decision, features: NDArray[np.float64], latency_ns: int | None, feed_seq: int
-    ) -> None:
+    def add(self, decision: Decision, features: NDArray[np.float64], latency_ns: int | None, feed_seq: int) -> None:
         """Keep a decision on feed batch `feed_seq`; features (n_symbols, n_features) are stored when it made orders."""
         self._decisions.append(decision)
         self._traces.append(trace_id_of(self._run_id, decision.seq))

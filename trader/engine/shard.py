@@ -168,7 +168,7 @@ def _last_rows(panel: BarPanel, features: FloatArray, carry: FloatArray) -> Floa
     """Return each symbol's features at its last bar; `carry` where it has none."""
     if len(panel) == 0:
         return carry
-    has_bar = np.asarray(np.isfinite(panel.close))
+    has_bar = np.isfinite(panel.close)
     last = len(panel) - 1 - np.argmax(has_bar[::-1], axis=0)
     rows = features[last, np.arange(panel.n_symbols)]
-    return np.where(has_bar.any(axis=0)[:, None], rows, carry)
+    return np.where(np.reshape(has_bar.any(axis=0), (-1, 1)), rows, carry)

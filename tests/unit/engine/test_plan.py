@@ -10,10 +10,12 @@ import pytest
 from trader.core.errors import DataError, SettingsError
 from trader.core.market import Universe
 from trader.core.protocols import FeedInfo
+from trader.data.feeds import feed_window
 from trader.engine.plan import make_plan, new_run_id, periods_per_year
 from trader.settings import Settings, load_settings
 
 DAY = 86_400_000_000_000
+HOUR = DAY // 24
 
 
 def _info(span: tuple[int, int] | None = (0, 1000 * DAY)) -> FeedInfo:
@@ -28,13 +30,14 @@ def test_without_dates_half_trains_and_the_rest_trades() -> None:
     """The default split is at `train_fraction` of the span, and trading starts right after it."""
     plan = make_plan(_settings(models={"train_fraction": 0.25}), _info(), mode="backtest")
     assert plan.train_end_ns == 250 * DAY
-    assert plan.start_ns == plan.train_end_ns + 1
+    assert plan.start_ns == plan.train_end_ns + 1000
+    assert feed_window(plan.settings.feed)[0] == plan.start_ns
 
 
 def test_days_are_inclusive() -> None:
     """Training sees all of its last day."""
     plan = make_plan(_settings(models={"train_end": "1970-01-31"}), _info(), mode="backtest")
-    assert plan.train_end_ns == 31 * DAY - 1
+    assert plan.train_end_ns == 31 * DAY + 5 * HOUR - 1, "midnight in New York"
 
 
 @pytest.mark.parametrize(
@@ -42,13 +45,13 @@ def test_days_are_inclusive() -> None:
     [
         ({"models": {"train_end": "1971-01-01"}, "feed": {"start": "1970-06-01"}}, "may not be traded on data"),
         ({"models": {"train_end": "1999-01-01"}}, "outside the data"),
-        ({"models": {"train_end": "soon"}}, "models.train_end='soon' is not a day"),
-        ({"feed": {"start": "2030-01-01"}}, "feed.start=2030-01-01T00:00:00 is outside the data"),
+        ({"models": {"train_end": "soon"}}, "'soon' is not a calendar day"),
+        ({"feed": {"start": "2030-01-01"}}, "feed.start=2030-01-01T05:00:00.* is outside the data"),
     ],
 )
 def test_dates_that_cannot_work_are_refused(overrides: dict[str, dict[str, object]], message: str) -> None:
     """Overlap of training and trading, and dates outside the data."""
-    with pytest.raises(SettingsError, match=message):
+    with pytest.raises((SettingsError, DataError), match=message):
         make_plan(_settings(**overrides), _info(), mode="run")
 
 
