@@ -46,26 +46,10 @@ class LossWatch:
         self._day_equity = 0.0
         self._peak = 0.0
         self._equity = 0.0
-
-    @property
-    def daily_loss(self) -> float:
+        self.daily_loss = 0.0
         """Loss of the day so far."""
-        return _loss(self._equity, self._day_equity)
-
-    @property
-    def drawdown(self) -> float:
+        self.drawdown = 0.0
         """Loss from the peak."""
-        return _loss(self._equity, self._peak)
-
-    @property
-    def too_much_in_a_day(self) -> bool:
-        """Whether the day's loss is beyond its limit."""
-        return self.daily_loss > self.max_daily_loss + _ROUNDING
-
-    @property
-    def too_far_from_peak(self) -> bool:
-        """Whether the drawdown is beyond its limit."""
-        return self.drawdown > self.max_drawdown + _ROUNDING
 
     def update(self, ts_ns: int, equity: float) -> bool:
         """Take the equity at an instant; return whether a new day began."""
@@ -79,11 +63,23 @@ class LossWatch:
             self._day = day
         self._equity = equity
         self._peak = max(self._peak, equity)
+        self._measure()
         return new_day
 
     def accept(self) -> None:
         """Measure both losses from the last equity on."""
         self._day_equity = self._peak = self._equity
+        self._measure()
+
+    @property
+    def too_much_in_a_day(self) -> bool:
+        """Whether the day's loss is beyond its limit."""
+        return self.daily_loss > self.max_daily_loss + _ROUNDING
+
+    @property
+    def too_far_from_peak(self) -> bool:
+        """Whether the drawdown is beyond its limit."""
+        return self.drawdown > self.max_drawdown + _ROUNDING
 
     def measured(self, rule: DenialReason) -> tuple[float, float]:
         """Return what a rule measures now and its limit; zeros for a rule that is not about losses."""
@@ -101,6 +97,11 @@ class LossWatch:
         """Go on from what `state` returned."""
         self._day = state["day"]
         self._day_equity, self._peak, self._equity = state["day_equity"], state["peak"], state["equity"]
+        self._measure()
+
+    def _measure(self) -> None:
+        self.daily_loss = _loss(self._equity, self._day_equity)
+        self.drawdown = _loss(self._equity, self._peak)
 
 
 def _loss(equity: float, reference: float) -> float:

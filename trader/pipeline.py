@@ -29,7 +29,7 @@ from trader.core.protocols import Broker, Withdrawal
 from trader.core.snapshot import pack, restore_into
 from trader.execution.broker import PaperBroker
 from trader.execution.planner import OrderPlanner
-from trader.portfolio.kernels import weights_of
+from trader.portfolio.kernels import write_weights
 from trader.portfolio.ledger import Ledger
 from trader.portfolio.prices import LastPrices
 from trader.portfolio.sizing import Sizer
@@ -81,6 +81,7 @@ class DecisionLoop:
         self._gate = RiskGate(n_symbols, gate)
         self._broker: Broker = PaperBroker(n_symbols, execution) if broker is None else broker
         self._target: FloatArray = np.zeros(n_symbols)
+        self._weights: FloatArray = np.zeros(n_symbols)
         self._in_flight_until_ns = 0
         self._ts_ns = -1
         self._seq = -1
@@ -230,7 +231,8 @@ class DecisionLoop:
         self.ledger.settle_before(first_order_id(seq))
         prices, positions = self._last.prices, self.ledger.positions
         if equity > 0.0:
-            current = weights_of(positions, prices, equity)
+            current = self._weights
+            write_weights(positions, prices, equity, current)
             self._target = self._sizer.target(score, prices, current, self._risk)
         else:
             current = self._target = np.zeros(self._n_symbols)

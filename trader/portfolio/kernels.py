@@ -14,8 +14,7 @@ __all__ = [
     "rises_above",
     "unrealised_pnl",
     "update_moments",
-    "volatilities",
-    "weights_of",
+    "write_weights",
 ]
 
 
@@ -110,29 +109,25 @@ def unrealised_pnl(positions: FloatArray, marks: FloatArray, average_cost: Float
 
 
 @njit(cache=True)
-def weights_of(positions: FloatArray, prices: FloatArray, equity: float) -> FloatArray:
-    """Return positions as fractions of equity; a symbol without a price has weight 0."""
-    weights = np.zeros(positions.size)
+def write_weights(positions: FloatArray, prices: FloatArray, equity: float, weights: FloatArray) -> None:
+    """Write positions as fractions of equity; a symbol without a price has weight 0."""
     for s in range(positions.size):
-        if positions[s] != 0.0 and np.isfinite(prices[s]):
-            weights[s] = positions[s] * prices[s] / equity
-    return weights
+        weights[s] = positions[s] * prices[s] / equity if np.isfinite(prices[s]) else 0.0
 
 
 @njit(cache=True)
-def carry_prices(ts_ns: int, close: FloatArray, prices: FloatArray, price_ts_ns: IntArray) -> FloatArray:
-    """Carry last prices over one instant, in place; return simple returns since the last price before.
+def carry_prices(ts_ns: int, close: FloatArray, prices: FloatArray, price_ts_ns: IntArray, returns: FloatArray) -> None:
+    """Carry last prices over one instant, in place; write simple returns since the last price before.
 
     The return of a symbol without a bar, or at its first, is NaN.
     """
-    returns = np.full(close.size, np.nan)
     for s in range(close.size):
+        returns[s] = np.nan
         if np.isfinite(close[s]):
             if np.isfinite(prices[s]):
                 returns[s] = close[s] / prices[s] - 1.0
             prices[s] = close[s]
             price_ts_ns[s] = ts_ns
-    return returns
 
 
 @njit(cache=True)
@@ -143,8 +138,10 @@ def update_moments(
     weight_sum: FloatArray,
     count: IntArray,
     co_moment: FloatArray,
+    min_observations: int,
+    volatility: FloatArray,
 ) -> None:
-    """Add the returns of one instant to exponentially weighted sums, in place.
+    """Add the returns of one instant to exponentially weighted sums and refresh the volatilities, in place.
 
     A missing return leaves a symbol's own sums alone and counts as zero in the co-moments, which are thereby
     sums of outer products and stay positive semi-definite whatever is missing.
@@ -155,17 +152,9 @@ def update_moments(
             square_sum[i] = decay * square_sum[i] + returns[i] * returns[i]
             weight_sum[i] = decay * weight_sum[i] + 1.0
             count[i] += 1
+            if count[i] >= min_observations:
+                volatility[i] = np.sqrt(square_sum[i] / weight_sum[i])
         for j in range(i + 1):
             product = returns[i] * returns[j] if known and np.isfinite(returns[j]) else 0.0
             co_moment[i, j] = decay * co_moment[i, j] + product
             co_moment[j, i] = co_moment[i, j]
-
-
-@njit(cache=True)
-def volatilities(square_sum: FloatArray, weight_sum: FloatArray, count: IntArray, min_observations: int) -> FloatArray:
-    """Return root mean squares, shape (n_symbols,); NaN where there are too few observations."""
-    volatility = np.full(count.size, np.nan)
-    for s in range(count.size):
-        if count[s] >= min_observations:
-            volatility[s] = np.sqrt(square_sum[s] / weight_sum[s])
-    return volatility

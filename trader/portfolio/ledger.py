@@ -65,7 +65,7 @@ class Ledger:
         self._totals: FloatArray = np.zeros(5)
         self._totals[_CASH] = self.initial_cash
         self._marks: FloatArray = np.full(n_symbols, np.nan)
-        self._seen: list[IntArray] = []
+        self._seen: list[tuple[int, IntArray]] = []
         self._highest = -1
         self._first_unsettled = 0
 
@@ -123,7 +123,7 @@ class Ledger:
         if rises_above(fills.fill_id, self._highest):
             new, highest = fills, int(fills.fill_id[-1])
         else:
-            new, highest = self._new_ones(fills), max(self._highest, int(fills.fill_id.max()))
+            new, highest = self._new_ones(fills), int(fills.fill_id.max())
         unknown = book_fills(
             new.symbol_id,
             new.side,
@@ -143,18 +143,18 @@ class Ledger:
                 f"0 to {self.positions.size - 1} are known"
             )
         if len(new):
-            self._seen.append(new.fill_id)
-        self._highest = highest
+            self._seen.append((highest, new.fill_id))
+        self._highest = max(self._highest, highest)
         self.repeated_fills += count - len(new)
         return len(new)
 
     def _new_ones(self, fills: FillBatch) -> FillBatch:
-        known = {fill_id for ids in self._seen for fill_id in ids.tolist()}
+        known = {fill_id for _, ids in self._seen for fill_id in ids.tolist()}
         fresh = np.zeros(len(fills), np.bool_)
         for row, fill_id in enumerate(fills.fill_id.tolist()):
             fresh[row] = fill_id >= self._first_unsettled and fill_id not in known
             known.add(fill_id)
-        return fills.take(fresh)
+        return fills if fresh.all() else fills.take(fresh)
 
     def settle_before(self, order_id: int) -> None:
         """Declare that no order below `order_id` can fill any more: a fill of one is a repeat.
@@ -163,7 +163,7 @@ class Ledger:
         """
         self._first_unsettled = max(first_fill_id(order_id), self._first_unsettled)
         self._highest = max(self._highest, self._first_unsettled - 1)
-        self._seen = [ids for ids in self._seen if int(ids.max()) >= self._first_unsettled]
+        self._seen = [batch for batch in self._seen if batch[0] >= self._first_unsettled]
 
     def mark(self, prices: FloatArray) -> None:
         """Value positions at `prices`, shape (n_symbols,); NaN keeps the mark before it."""
@@ -182,7 +182,7 @@ class Ledger:
             "realised": pack(self.realised),
             "totals": pack(self._totals),
             "marks": pack(self._marks),
-            "seen": [fill_id for ids in self._seen for fill_id in ids.tolist()],
+            "seen": [fill_id for _, ids in self._seen for fill_id in ids.tolist()],
             "highest": self._highest,
             "first_unsettled": self._first_unsettled,
             "repeated_fills": self.repeated_fills,
@@ -195,7 +195,7 @@ class Ledger:
         restore_into(self.realised, state["realised"], "realised")
         restore_into(self._totals, state["totals"], "totals")
         restore_into(self._marks, state["marks"], "marks")
-        self._seen = [np.array(state["seen"], np.int64)] if state["seen"] else []
+        self._seen = [(max(state["seen"]), np.array(state["seen"], np.int64))] if state["seen"] else []
         self._highest = int(state["highest"])
         self._first_unsettled = int(state["first_unsettled"])
         self.repeated_fills = int(state["repeated_fills"])

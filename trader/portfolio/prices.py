@@ -38,15 +38,16 @@ class LastPrices:
         """Shape (n_symbols,), quote currency; NaN before a symbol's first bar."""
         self.ts_ns: IntArray = np.zeros(n_symbols, np.int64)
         """Close stamp of the bar each price comes from, shape (n_symbols,)."""
+        self._returns: FloatArray = np.empty(n_symbols)
 
     def update(self, ts_ns: int, close: FloatArray) -> FloatArray:
         """Take the closes of one instant, shape (n_symbols,), NaN where there is no bar; return the returns.
 
         A return is simple, and runs from the symbol's last price before; NaN where a symbol has no bar, or no
-        price before it.
+        price before it. The array is used again by the next call.
         """
-        returns: FloatArray = carry_prices(ts_ns, close, self.prices, self.ts_ns)
-        return returns
+        carry_prices(ts_ns, close, self.prices, self.ts_ns, self._returns)
+        return self._returns
 
     def state(self) -> dict[str, Any]:
         """Return everything needed to go on, ready for JSON."""

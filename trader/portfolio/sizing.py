@@ -58,11 +58,12 @@ class Sizer:
         risk : EwmaRisk
         """
         limits = self._settings
-        target: FloatArray = target_weights(
+        target = np.empty(score.size)
+        target_weights(
             score,
             prices,
             current,
-            risk.volatility(),
+            risk.volatility,
             risk.co_moment,
             self._target_variance,
             limits.max_weight,
@@ -72,5 +73,6 @@ class Sizer:
             limits.rebalance_band,
             limits.tilt,
             limits.long_only,
+            target,
         )
         return target

@@ -180,8 +180,9 @@ def target_weights(
     band: float,
     tilt: float,
     long_only: bool,
-) -> FloatArray:
-    """Return target weights, shape (n_symbols,)."""
+    target: FloatArray,
+) -> None:
+    """Write target weights, shape (n_symbols,)."""
     n = score.size
     active = np.zeros(n, np.bool_)
     held = np.zeros(n)
@@ -189,11 +190,8 @@ def target_weights(
         active[i] = np.isfinite(score[i]) and np.isfinite(prices[i]) and volatility[i] > 0.0
         if not active[i]:
             held[i] = current[i]
-    standard = standardise(score, active)
-    target: FloatArray = shape_of(standard, volatility, active, tilt, long_only)
-    target *= risk_multiplier(target, held, volatility, co_moment, target_variance)
-    target += held
+    shape = shape_of(standardise(score, active), volatility, active, tilt, long_only)
+    target[:] = held + shape * risk_multiplier(shape, held, volatility, co_moment, target_variance)
     fixed = settle_names(target, current, ~active, max_weight, band, long_only)
     fit_limits(target, fixed, max_gross, max_net)
     throttle(target, current, max_turnover)
-    return target

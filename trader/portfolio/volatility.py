@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trader.core.snapshot import pack, restore_into
-from trader.portfolio.kernels import update_moments, volatilities
+from trader.portfolio.kernels import update_moments
 
 __all__ = ["EwmaRisk"]
 
@@ -54,15 +54,21 @@ class EwmaRisk:
         self._count: NDArray[np.int64] = np.zeros(n_symbols, np.int64)
         self.co_moment: FloatArray = np.zeros((n_symbols, n_symbols))
         """Weighted sums of products of returns, shape (n_symbols, n_symbols); only ratios have a meaning."""
+        self.volatility: FloatArray = np.full(n_symbols, np.nan)
+        """Volatility per bar, shape (n_symbols,); NaN before `min_observations` returns."""
 
     def update(self, returns: FloatArray) -> None:
         """Take the returns of one instant, shape (n_symbols,), NaN where there is none."""
-        update_moments(returns, self._decay, self._square_sum, self._weight_sum, self._count, self.co_moment)
-
-    def volatility(self) -> FloatArray:
-        """Return the volatility per bar, shape (n_symbols,); NaN before `min_observations` returns."""
-        volatility: FloatArray = volatilities(self._square_sum, self._weight_sum, self._count, self._min_observations)
-        return volatility
+        update_moments(
+            returns,
+            self._decay,
+            self._square_sum,
+            self._weight_sum,
+            self._count,
+            self.co_moment,
+            self._min_observations,
+            self.volatility,
+        )
 
     def correlation(self) -> FloatArray:
         """Return the correlation matrix, shape (n_symbols, n_symbols); NaN for a symbol that never moved."""
@@ -73,8 +79,7 @@ class EwmaRisk:
 
     def covariance(self) -> FloatArray:
         """Return the covariance matrix per bar, shape (n_symbols, n_symbols); NaN where either part is."""
-        volatility = self.volatility()
-        return self.correlation() * np.outer(volatility, volatility)
+        return self.correlation() * np.outer(self.volatility, self.volatility)
 
     def state(self) -> dict[str, Any]:
         """Return everything needed to go on, ready for JSON."""
@@ -83,6 +88,7 @@ class EwmaRisk:
             "weight_sum": pack(self._weight_sum),
             "count": pack(self._count),
             "co_moment": pack(self.co_moment),
+            "volatility": pack(self.volatility),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -91,3 +97,4 @@ class EwmaRisk:
         restore_into(self._weight_sum, state["weight_sum"], "weight_sum")
         restore_into(self._count, state["count"], "count")
         restore_into(self.co_moment, state["co_moment"], "co_moment")
+        restore_into(self.volatility, state["volatility"], "volatility")

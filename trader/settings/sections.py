@@ -156,7 +156,7 @@ class ExecutionSettings(Section):
     assumed_daily_dollar_volume: Positive = 200_000_000.0
     """Used when the data carry no volume."""
     max_participation: Annotated[float, Field(gt=0, le=1)] = 0.10
-    """Largest share of a bar's volume one order may take; the rest waits (only where volume is known)."""
+    """Largest share of a bar's volume a symbol's orders may take; the rest waits (only where volume is known)."""
     commission_bps: NonNegative = 0.5
     commission_minimum: NonNegative = 0.0
     lot_size: NonNegative = 0.0
@@ -176,7 +176,7 @@ class GateSettings(Section):
     concentration_floor: Fraction = 0.3
     """Concentration is not judged below this gross exposure."""
     max_daily_loss: NonNegative | None = 0.05
-    """Loss since the day's first equity beyond which only reducing orders pass until the next day."""
+    """Loss since the previous day's last equity beyond which only reducing orders pass until the next day."""
     max_drawdown: NonNegative | None = 0.35
     """Loss from the highest equity beyond which trading halts."""
     max_orders_per_minute: int | None = Field(600, ge=0)

@@ -29,7 +29,7 @@ def test_weights_follow_score_over_volatility_and_reach_the_target_volatility() 
     risk = _risk(4, np.array([0.01, 0.02, 0.03, 0.015]))
     score = np.array([0.4, -0.2, 0.9, 0.1])
     weights = _target(score.tolist(), risk, target_volatility=0.05, bars_per_year=252.0)
-    raw = (score - score.mean()) / score.std() / risk.volatility()
+    raw = (score - score.mean()) / score.std() / risk.volatility
     raw *= 0.05 / np.sqrt(252.0 * raw @ risk.covariance() @ raw)
     np.testing.assert_allclose(weights, raw, rtol=1e-12)
 
@@ -107,7 +107,7 @@ def test_an_outlier_is_cut_at_three_deviations() -> None:
     weights = _target(score, risk)
     z = np.array(score)
     z = np.minimum((z - z.mean()) / z.std(), 3.0)
-    expected = z / risk.volatility()
+    expected = z / risk.volatility
     np.testing.assert_allclose(weights / weights[0], expected / expected[0], rtol=1e-9)
 
 
@@ -115,7 +115,7 @@ def test_a_price_that_hardly_moves_is_not_believed() -> None:
     """Volatility is floored at a tenth of the mean; a name that never moved abstains."""
     risk = _risk(3, np.array([0.01, 0.01, 1e-9]))
     weights = _target([0.0, -1.0, 1.0], risk, target_volatility=0.005)
-    volatility = risk.volatility()
+    volatility = risk.volatility
     expected = np.array([0.0, -1.0 / volatility[1], 1.0 / (0.1 * volatility.mean())])
     np.testing.assert_allclose(weights / weights[2], expected / expected[2], rtol=1e-9, atol=1e-12)
     frozen = _risk(3, np.array([0.01, 0.01, 0.0]))

@@ -35,7 +35,7 @@ def test_covariance_is_that_of_pandas(returns: np.ndarray) -> None:
 def test_gaps_do_not_age_a_variance(returns: np.ndarray) -> None:
     """A name's variance weighs its own returns by their number, as pandas with ignore_na does."""
     returns[[3, 17, 18, 59], 1] = np.nan
-    volatility = _fed(returns).volatility()
+    volatility = _fed(returns).volatility
     squares = pd.Series(returns[:, 1] ** 2).ewm(halflife=HALFLIFE, ignore_na=True).mean()
     assert volatility[1] == pytest.approx(np.sqrt(squares.iloc[-1]), rel=1e-12)
 
@@ -53,8 +53,8 @@ def test_covariance_stays_positive_semidefinite_with_gaps() -> None:
 def test_volatility_waits_for_enough_returns(returns: np.ndarray) -> None:
     """NaN before min_observations returns of the symbol itself."""
     returns[:5, 2] = np.nan
-    assert np.isfinite(_fed(returns[:10]).volatility()).tolist() == [True, True, False]
-    assert np.isfinite(_fed(returns[:15]).volatility()).all()
+    assert np.isfinite(_fed(returns[:10]).volatility).tolist() == [True, True, False]
+    assert np.isfinite(_fed(returns[:15]).volatility).all()
 
 
 def test_a_name_that_never_moved_has_no_correlation() -> None:
