@@ -41,6 +41,7 @@ RUN_FILES = (
 )
 """What `write_run` writes, `summary.json` last."""
 
+_STAGING = ".partial-"
 _Write = Callable[[IO[bytes]], Any]
 
 
@@ -114,7 +115,9 @@ def write_run(
 def _write_all(run_dir: Path, writers: Mapping[str, _Write]) -> None:
     """Write every file to a folder of its own, then move them into place in the order given."""
     with _one_error(run_dir):
-        staging = Path(tempfile.mkdtemp(prefix=".partial-", dir=run_dir))
+        for left in run_dir.glob(f"{_STAGING}*"):  # of a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=run_dir))
         try:
             for name, write in writers.items():
                 with (staging / name).open("wb") as file:

@@ -80,10 +80,12 @@ class LiveView:
         if stage != self._stage:
             self._end_stage()
             self._stage, self._stage_began = stage, now
+            if self._live is None:
+                if self._unprinted is not None:
+                    self._print(self._unprinted)
+                self._console.print(f"{stage} …", markup=False, highlight=False)
         if self._live is not None:
             self._draw(stage_bar(stage, share, now - self._stage_began))
-        elif share == 0.0:
-            self._console.print(f"{stage} …", markup=False, highlight=False)
 
     def update(self, status: RunStatus) -> None:
         """Show `status`; without a terminal, at most one line every `plain_every_s` seconds."""

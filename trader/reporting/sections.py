@@ -200,7 +200,7 @@ def _signals(summary: Summary, result: Performance) -> Grid:
         ("Mean rank IC", fmt.number(ic.mean, 4) if ic else fmt.DASH),
         ("· interval", fmt.interval((ic.low, ic.high), 4) if ic else fmt.DASH),
         ("· t statistic", fmt.number(ic.t_stat, 1) if ic else fmt.DASH),
-        *((f"· {name} alone", fmt.number(value, 4)) for name, value in summary.members.items()),
+        *((f"· {name}", fmt.number(value, 4)) for name, value in summary.members.items()),
     ]
     return Grid("Signals", tuple(rows))
 

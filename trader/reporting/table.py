@@ -52,13 +52,13 @@ def _alone(summary: Summary, result: Performance) -> list[tuple[str, str]]:
     level = f"{100 * result.interval_level:.0f} %"
     return [
         (f"Sharpe, {level} interval", fmt.interval(result.sharpe_interval)),
-        (f"Deflated Sharpe ({fmt.plural(result.n_trials, 'trial')})", fmt.number(result.deflated_sharpe)),
+        ("Deflated Sharpe", f"{fmt.number(result.deflated_sharpe)} ({fmt.plural(result.n_trials, 'trial')})"),
         ("Rank IC", fmt.number(ic.mean, 3) if ic else fmt.DASH),
         ("Turnover a year", fmt.number(result.turnover, 1, " × equity")),
         ("Costs", fmt.money(result.costs.total)),
         ("Costs per traded value", fmt.number(result.costs.bps_of_traded, 1, " bps")),
         ("Orders accepted / denied", f"{orders.accepted:,} / {orders.denied:,}"),
         ("Fills", f"{orders.fills:,}"),
-        ("Decision latency p50 / p99", f"{fmt.number(latency.p50_ms, 1)} / {fmt.number(latency.p99_ms, 1)} ms"),
+        ("Latency p50 / p99", " / ".join(fmt.number(q, 1, " ms") for q in (latency.p50_ms, latency.p99_ms))),
         ("Books balance", "yes" if summary.accounting.holds else "NO"),
     ]

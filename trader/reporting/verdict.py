@@ -10,7 +10,7 @@ from trader.portfolio.comparison import Comparison
 from trader.portfolio.performance import Performance
 from trader.reporting import formats as fmt
 from trader.reporting.facts import AccountingCheck
-from trader.reporting.run_data import setting
+from trader.reporting.run_data import EQUAL_WEIGHT, setting
 from trader.storage import RunRecord
 from trader.validation.ic import ICSummary
 
@@ -112,11 +112,11 @@ def _ending(result: Performance, status: str) -> list[Finding]:
 
 def _beside(result: Performance, benchmark: Comparison) -> Finding:
     earned = f"{fmt.percent(result.total_return)} against {fmt.percent(benchmark.total_return)}"
-    return Finding("note", f"In this time it earned {earned} of {benchmark.name}.")
+    return Finding("note", f"In this time it earned {earned} of {_called(benchmark)}.")
 
 
 def _against(result: Performance, benchmark: Comparison) -> Finding:
-    name = benchmark.name
+    name = _called(benchmark)
     figures = (
         f"{fmt.percent(result.annual_return)} a year against {fmt.percent(benchmark.annual_return)}, "
         f"Sharpe ratio {fmt.number(result.sharpe)} against {fmt.number(benchmark.sharpe)}"
@@ -137,6 +137,10 @@ def _against(result: Performance, benchmark: Comparison) -> Finding:
     if more_return:
         return Finding("bad", f"It did not beat {name} in Sharpe ratio, only in return: {figures}.")
     return Finding("bad", f"It did not beat {name}: {figures}.")
+
+
+def _called(benchmark: Comparison) -> str:
+    return benchmark.name if benchmark.name == EQUAL_WEIGHT else f"the {benchmark.name}"
 
 
 def _skill(result: Performance) -> list[Finding]:

@@ -41,6 +41,7 @@ def test_a_complete_run_leaves_exactly_its_files(store: Store, simulate: Simulat
     run = simulate(n_days=8)
     mark_incomplete(tmp_path / "sim")
     assert [p.name for p in (tmp_path / "sim").iterdir()] == [INCOMPLETE]
+    (tmp_path / "sim" / ".partial-killed").mkdir()
     summary = write_run(store, run.run_id, tmp_path / "sim")
     assert sorted(p.name for p in (tmp_path / "sim").iterdir()) == sorted(RUN_FILES)
     assert summary.status == "complete"
