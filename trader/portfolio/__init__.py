@@ -1,0 +1,1 @@
+"""Positions, cash, sizing and what they earned: pure functions of numbers."""
