@@ -65,13 +65,14 @@ def read_settings(
 
 
 def _literal(text: str) -> Any:
-    """Read lists, numbers and null as YAML does; anything else stays text."""
+    """Read lists, numbers, truth values and null as YAML does; anything else, dates too, stays text."""
     import yaml
 
     try:
-        return yaml.safe_load(text) if text.strip() else text
+        value = yaml.safe_load(text)
     except yaml.YAMLError:
         return text
+    return value if isinstance(value, bool | int | float | list | None) and text.strip() else text
 
 
 def print_json(content: Any) -> None:

@@ -7,13 +7,16 @@ from collections.abc import Callable
 
 import numpy as np
 
+from trader.core.decision import Decision
 from trader.core.protocols import Predictor
 from trader.engine.build import build_decider, build_shard
+from trader.engine.journal import Journal
 from trader.engine.monitor import Monitor
 from trader.engine.prepare import Prepared
 from trader.models.artifacts import load_ensemble
 from trader.reporting.status import RunStatus
 from trader.storage import Store
+from trader.telemetry.log import get_logger
 
 __all__ = ["run_backtest"]
 
@@ -38,6 +41,12 @@ def run_backtest(
     universe = plan.info.universe
     span = None if plan.info.span_ns is None else (plan.start_ns, plan.info.span_ns[1])
     monitor = Monitor(plan.run_id, plan.mode, universe, span)
+    journal = Journal(get_logger(run_id=plan.run_id, part="decision"), plan.run_id, universe)
+
+    def watch(decision: Decision, latency_ns: int | None) -> None:
+        monitor.on_decision(decision, latency_ns)
+        journal.on_decision(decision, latency_ns)
+
     ids = np.arange(len(universe), dtype=np.int32)
 
     decider = build_decider(
@@ -49,7 +58,7 @@ def run_backtest(
         predictor=predictor or load_ensemble(plan.model_dir),
         store=store,
         commit_every=_COMMIT_EVERY,
-        on_decision=monitor.on_decision,
+        on_decision=watch,
     )
     shard = build_shard(plan.info, ids, plan.settings)
     shown = time.monotonic()

@@ -31,6 +31,7 @@ from trader.data.buffer import BoundedBuffer
 from trader.data.feeds import open_feed
 from trader.engine.build import build_decider, build_shard
 from trader.engine.decider import Decider
+from trader.engine.journal import Journal
 from trader.engine.monitor import Monitor
 from trader.engine.shard import ShardOutput, ShardProcessor
 from trader.engine.source import read_through
@@ -189,6 +190,7 @@ class DecisionActor(_Actor):
         self._predictor = predictor
         self._store = Store.open(context.settings.store_url, synchronous=context.settings.store.synchronous)
         self._lock = threading.Lock()
+        self._journal = Journal(self._log, context.run_id, context.info.universe)
         self._watchers = Watchers(context.run_id, context.settings.telemetry)
         self._start_over()
 
@@ -212,6 +214,7 @@ class DecisionActor(_Actor):
     def _on_decision(self, decision: Decision, latency_ns: int | None) -> None:
         self._monitor.on_decision(decision, latency_ns)
         self._watchers.on_decision(decision, latency_ns)
+        self._journal.on_decision(decision, latency_ns)
 
     def reset(self, epoch: int) -> int:
         """Go back to the last commit; return the number of the last batch it holds."""

@@ -1,0 +1,143 @@
+"""The decider decides once on every batch, in order, whatever order and how often shards deliver."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trader.core.protocols import FeedInfo, Prediction
+from trader.data.simulated import SimulatedMarket
+from trader.engine.build import build_decider, build_shard
+from trader.engine.decider import Decider
+from trader.engine.history import feature_schema
+from trader.engine.join import split_symbols
+from trader.engine.shard import ShardOutput
+from trader.settings import Settings, load_settings
+from trader.storage import RunRecord, Store
+
+N_SYMBOLS = 5
+SETTINGS = load_settings(None, None, {"feed": {"simulation": {"n_symbols": N_SYMBOLS, "n_days": 300}}})
+
+
+class _Momentum:
+    """Scores by the first feature; not a number until it is known."""
+
+    def __call__(self, features: np.ndarray) -> Prediction:
+        score = np.nan_to_num(features[:, :, 0])
+        return Prediction(score, {"first@1.0.0": score})
+
+
+@pytest.fixture(scope="module")
+def outputs() -> list[list[ShardOutput]]:
+    """What two shards make of every batch."""
+    feed = SimulatedMarket(SETTINGS.feed.simulation, seed=3, batch_slices=10)
+    shards = [build_shard(feed.info, ids, SETTINGS) for ids in split_symbols(N_SYMBOLS, 2)]
+    return [[shard.process(batch) for shard in shards] for batch in feed.batches()]
+
+
+def _decider(folder: Path, name: str, commit_every: int = 1) -> tuple[Store, Decider]:
+    feed = SimulatedMarket(SETTINGS.feed.simulation, seed=3, batch_slices=10)
+    store = Store.open(f"sqlite:///{folder}/{name}.db", synchronous="normal")
+    if not store.runs():
+        store.create_run(_record(feed.info, SETTINGS))
+    decider = build_decider(
+        run_id="r",
+        info=feed.info,
+        settings=SETTINGS,
+        start_ns=feed.info.span_ns[0] + 60 * 86_400_000_000_000,
+        symbol_ids=split_symbols(N_SYMBOLS, 2),
+        predictor=_Momentum(),
+        store=store,
+        commit_every=commit_every,
+    )
+    return store, decider
+
+
+def _record(info: FeedInfo, settings: Settings) -> RunRecord:
+    return RunRecord(
+        run_id="r",
+        mode="run",
+        status="running",
+        created_ns=1,
+        ended_ns=None,
+        seed=1,
+        symbols=info.universe.symbols,
+        settings=settings.model_dump(mode="json"),
+        data_fingerprint="x",
+        code_version="x",
+        feature_names=feature_schema(build_shard(info, np.arange(N_SYMBOLS, dtype=np.int32), settings), N_SYMBOLS).names,
+        member_names=("first@1.0.0",),
+        extra={},
+    )
+
+
+def _deliver(decider: Decider, outputs: Sequence[Sequence[ShardOutput]], order: Sequence[tuple[int, int]]) -> None:
+    for batch, shard in order:
+        decider.accept(shard, outputs[batch][shard])
+
+
+def _fills(store: Store) -> list[dict[str, object]]:
+    return store.fills("r").to_pylist()
+
+
+def _in_order(n_batches: int) -> list[tuple[int, int]]:
+    return [(batch, shard) for batch in range(n_batches) for shard in (0, 1)]
+
+
+def test_order_and_repeats_do_not_matter(outputs: list[list[ShardOutput]], tmp_path: Path) -> None:
+    """Shuffled within a window and delivered twice: the same fills."""
+    store, decider = _decider(tmp_path, "plain")
+    _deliver(decider, outputs, _in_order(len(outputs)))
+    expected = _fills(store)
+    assert len(expected) > 100
+
+    rng = np.random.default_rng(1)
+    mixed = [pair for pair in _in_order(len(outputs)) for _ in range(2)]
+    keys = np.arange(len(mixed)) + rng.uniform(0, 12, len(mixed))
+    store, decider = _decider(tmp_path, "mixed")
+    _deliver(decider, outputs, [mixed[i] for i in np.argsort(keys)])
+    assert _fills(store) == expected
+
+
+@pytest.mark.parametrize("cut", [3, 11, 17, 29])
+def test_a_new_decider_goes_on_from_the_store(outputs: list[list[ShardOutput]], tmp_path: Path, cut: int) -> None:
+    """After a crash, sending everything again gives the fills of an undisturbed run, each once."""
+    store, decider = _decider(tmp_path, "plain")
+    _deliver(decider, outputs, _in_order(len(outputs)))
+    expected = _fills(store)
+
+    store, decider = _decider(tmp_path, "broken", commit_every=25)
+    _deliver(decider, outputs, _in_order(cut))
+    store.close()
+    store, decider = _decider(tmp_path, "broken", commit_every=25)
+    assert decider.durable_batch < cut
+    _deliver(decider, outputs, _in_order(len(outputs)))
+    decider.commit()
+    assert _fills(store) == expected
+
+
+def test_a_missing_shard_holds_the_decision(outputs: list[list[ShardOutput]], tmp_path: Path) -> None:
+    """Nothing is decided on half of the symbols."""
+    _, decider = _decider(tmp_path, "half")
+    for batch in outputs:
+        decider.accept(0, batch[0])
+    assert decider.next_batch == 0
+    decider.accept(1, outputs[0][1])
+    assert decider.next_batch == 1
+
+
+def test_a_symbol_without_bars_keeps_its_features(outputs: list[list[ShardOutput]]) -> None:
+    """Dropping a shard's bars from a batch carries the features of its last bar forward."""
+    from trader.engine.join import join_shards
+
+    ids = split_symbols(N_SYMBOLS, 2)
+    first, second = outputs[20]
+    silent = dataclasses.replace(second, panel=second.panel.rows(0, 0), features=second.features[:0])
+    joined = join_shards([first, silent], ids)
+    assert np.isnan(joined.panel.close[:, ids[1]]).all()
+    for row in joined.features:
+        np.testing.assert_array_equal(row[ids[1]], second.carry)

@@ -1,0 +1,64 @@
+"""What of a decision goes into the log: everything out of the ordinary, one line each, with trace and symbol."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trader.core.decision import Decision
+from trader.core.events import trace_id_of
+from trader.core.market import Universe
+from trader.core.orders import format_order_id
+
+__all__ = ["Journal"]
+
+
+class Journal:
+    """Writes decisions to a structured log.
+
+    Denials, rejections and changes of the trading state are lines of their own; a decision as a whole is one line
+    at level debug. Cancels are not logged: every rebalance replaces what is still open.
+
+    Parameters
+    ----------
+    log : structlog logger
+        Bound to the run and its part.
+    """
+
+    def __init__(self, log: Any, run_id: str, universe: Universe) -> None:
+        self._log = log
+        self._run_id = run_id
+        self._symbols = universe.symbols
+
+    def on_decision(self, decision: Decision, latency_ns: int | None) -> None:
+        """Log one decision."""
+        self._log.debug(
+            "decision", seq=decision.seq, equity=decision.equity, fills=len(decision.fills), latency_ns=latency_ns
+        )
+        rejected = [withdrawal for withdrawal in decision.withdrawals if withdrawal.rejected]
+        if not (decision.denials or rejected or decision.state_changes):
+            return
+        log = self._log.bind(trace_id=trace_id_of(self._run_id, decision.seq), seq=decision.seq, ts_ns=decision.ts_ns)
+        for denial in decision.denials:
+            log.warning(
+                "order_denied",
+                symbol=self._symbols[denial.symbol_id],
+                order_id=format_order_id(denial.order_id),
+                reason=denial.reason.value,
+                value=denial.value,
+                limit=denial.limit,
+            )
+        for withdrawal in rejected:
+            log.warning(
+                "order_rejected",
+                symbol=self._symbols[withdrawal.symbol_id],
+                order_id=format_order_id(withdrawal.order_id),
+                reason=withdrawal.reason,
+            )
+        for change in decision.state_changes:
+            log.warning(
+                "trading_state",
+                previous=change.previous.value,
+                current=change.current.value,
+                who=change.who,
+                why=change.why,
+            )
