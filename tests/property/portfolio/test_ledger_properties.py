@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.trading import fills_of
@@ -32,6 +32,7 @@ def _booked(fills: FillBatch) -> Ledger:
     return ledger
 
 
+@settings(deadline=None)
 @given(batches, marks)
 def test_cash_and_positions_are_initial_cash_plus_profit_less_commission(fills: FillBatch, prices: np.ndarray) -> None:
     """The accounting identity, to 1e-9 of the money moved; positions and cash also equal plain sums."""
@@ -47,6 +48,7 @@ def test_cash_and_positions_are_initial_cash_plus_profit_less_commission(fills: 
     np.testing.assert_allclose(ledger.positions, expected, rtol=0, atol=1e-9 * fills.quantity.sum())
 
 
+@settings(deadline=None)
 @given(batches, st.data())
 def test_any_split_and_repetition_books_the_same_bits(fills: FillBatch, data: st.DataObject) -> None:
     """Fills in parts, each repeated at will, with a restart from JSON in between, end in the same state."""

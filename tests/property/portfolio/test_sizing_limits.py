@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 from hypothesis import given
+from hypothesis import settings as run
 from hypothesis import strategies as st
 
 from trader.portfolio.sizing import Sizer
@@ -44,6 +45,7 @@ def _within(weights: np.ndarray, settings: SizingSettings) -> bool:
     )
 
 
+@run(deadline=None)
 @given(
     st.lists(score, min_size=N, max_size=N),
     st.lists(st.floats(-1.5, 1.5), min_size=N, max_size=N),

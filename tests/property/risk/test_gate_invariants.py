@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 from hypothesis import given
+from hypothesis import settings as run
 from hypothesis import strategies as st
 
 from risk.gate import RiskGate
@@ -65,6 +66,7 @@ def _limits(settings: GateSettings) -> np.ndarray:
     return np.array([np.inf if v is None else v for v in values])
 
 
+@run(deadline=None)
 @given(limits, orders, vectors, vectors, prices)
 def test_each_order_reduces_or_leaves_every_measure_within_limits(
     settings: GateSettings, batch: OrderBatch, positions: np.ndarray, working: np.ndarray, marks: np.ndarray
@@ -98,6 +100,7 @@ def test_each_order_reduces_or_leaves_every_measure_within_limits(
                 assert new[3] <= max(bound[3], old[3]) + SLACK
 
 
+@run(deadline=None)
 @given(limits, orders, prices)
 def test_from_flat_every_limit_holds_if_all_orders_fill(
     settings: GateSettings, batch: OrderBatch, marks: np.ndarray
@@ -110,6 +113,7 @@ def test_from_flat_every_limit_holds_if_all_orders_fill(
     assert (measures[:3] <= _limits(settings)[:3] + SLACK).all()
 
 
+@run(deadline=None)
 @given(orders, vectors, vectors, prices, st.data())
 def test_reducing_never_increases_a_position(
     batch: OrderBatch, positions: np.ndarray, working: np.ndarray, marks: np.ndarray, data: st.DataObject
@@ -122,6 +126,7 @@ def test_reducing_never_increases_a_position(
     assert (final * positions >= -1e-9).all()
 
 
+@run(deadline=None)
 @given(orders, vectors, vectors, prices)
 def test_halted_passes_none(batch: OrderBatch, positions: np.ndarray, working: np.ndarray, marks: np.ndarray) -> None:
     """Whatever is held."""
