@@ -26,12 +26,15 @@ __all__ = ["run"]
 _MARKET_RATE = 640.0
 _BATCH_ROWS = 100_000
 _SHARDS = 2
+_CHECKPOINT_EVERY = 20
+_LEAST_OBJECTS = 100_000
+"""Ticks of the peer, at the least: fewer would not fill a minute."""
 _PEER = "nautilus_trader BacktestEngine"
 
 
 def run(options: Options) -> Result:
     """Measure ticks per second from the feed actor to the features, with two cores for everything."""
-    n_trades, n_objects = options.scaled(8_000_000), options.scaled(300_000)
+    n_trades, n_objects = options.scaled(6_000_000), max(options.scaled(300_000), _LEAST_OBJECTS)
     path = str(write_trades(trades(n_objects, _MARKET_RATE), options.scratch / "trades.parquet"))
     with contextlib.ExitStack() as stack:
         stack.enter_context(local_cluster(num_cpus=2, object_store_mb=512))
@@ -59,7 +62,8 @@ def run(options: Options) -> Result:
             missing.append(absent(_PEER, "peer", str(error)))
         outcomes = [*alternate(contenders, on_round=lambda number: options.say(f"round {number}")), *missing]
         memory = {
-            f"{part}: resident MB": psutil.Process(pid).memory_info().rss / 1e6 for part, pid in pipeline.pids().items()
+            f"{part}: private MB": psutil.Process(pid).memory_full_info().uss / 1e6
+            for part, pid in pipeline.pids().items()
         }
     ours, engine = outcomes
     return Result(
@@ -71,6 +75,7 @@ def run(options: Options) -> Result:
             "symbols": N_SYMBOLS,
             "batch_rows": _BATCH_ROWS,
             "shards": _SHARDS,
+            "batches_per_checkpoint": _CHECKPOINT_EVERY,
             "market_ticks_per_s": _MARKET_RATE,
             "ticks_per_bar": 60 * _MARKET_RATE / N_SYMBOLS,
             "bars": ours.detail("bars"),
@@ -103,8 +108,8 @@ def _settings() -> Settings:
             kind="simulated", batch_rows=_BATCH_ROWS, simulation=SimulationSettings(n_symbols=1, n_days=2)
         ),
         bars=BarSettings(kind="time", size=60.0),
-        features=FeatureSettings(bars_per_day=390.0),
-        ray=RaySettings(shards=_SHARDS),
+        features=FeatureSettings(),
+        ray=RaySettings(shards=_SHARDS, checkpoint_every=_CHECKPOINT_EVERY),
     )
 
 

@@ -75,13 +75,13 @@ class Pipeline:
             log=LogConfig(folder / "log.jsonl"),
             checkpoint_dir=folder / "checkpoints",
         )
-        options: dict[str, Any] = {"num_cpus": 0.1, "concurrency_groups": {CONTROL: 2}}
-        self.sink = ray.remote(Sink).options(**options).remote()
+        remote = ray.remote(num_cpus=0.1, concurrency_groups={CONTROL: 2})
+        self.sink = remote(Sink).remote()
         self.shards = [
-            ray.remote(shard_kind).options(**options).remote(context, number, ids)
+            remote(shard_kind).remote(context, number, ids)
             for number, ids in enumerate(split_symbols(len(info.universe), settings.ray.shards))
         ]
-        self.feed = ray.remote(pump_kind).options(**options).remote(context, *arguments)
+        self.feed = remote(pump_kind).remote(context, *arguments)
         self._epoch = 0
 
     def reset(self) -> None:
@@ -108,7 +108,7 @@ class Pipeline:
 @contextlib.contextmanager
 def local_cluster(num_cpus: int, object_store_mb: int) -> Iterator[None]:
     """Start a local cluster without dashboard, and end it."""
-    start_cluster(RaySettings(num_cpus=num_cpus, object_store_mb=object_store_mb, dashboard=False))
+    start_cluster(RaySettings(num_cpus=num_cpus, object_store_mb=object_store_mb, dashboard=False, dashboard_port=0))
     try:
         yield
     finally:

@@ -15,19 +15,34 @@ from benchmarks.environments import Peer
 from benchmarks.machine import versions_of
 from benchmarks.options import Options
 from benchmarks.results import Result, Target
-from benchmarks.sampling import Contender, ContenderError, Outcome, Sample, absent, alternate, in_process
+from benchmarks.sampling import Contender, ContenderError, Outcome, Role, Sample, absent, alternate, in_process
 from benchmarks.ticks import SEED
 from trader.core.market import BarPanel
 from trader.data.simulated import SimulatedMarket
 from trader.engine.backtest import run_backtest
 from trader.engine.prepare import Prepared, prepare_run
-from trader.settings import FeedSettings, ModelSettings, RunSettings, Settings, SimulationSettings
+from trader.settings import (
+    FeatureSettings,
+    FeedSettings,
+    ModelSettings,
+    RunSettings,
+    Settings,
+    SimulationSettings,
+    SizingSettings,
+)
 from trader.storage import Store
 
 __all__ = ["run"]
 
 _N_SYMBOLS = 20
 _N_TRAINING = 1_000
+_BOUNDARY = (_N_TRAINING - 1, _N_TRAINING)
+"""Rows of the last bar of training and the first of trading."""
+_FAMILIES = ("returns", "momentum", "volatility", "rsi", "macd", "bollinger", "atr", "volume")
+_PASSES: tuple[tuple[str, Role, int | None, str], ...] = (
+    ("trader backtest", "ours", None, "features, ensemble, sizing, risk gate, broker, ledger and SQLite store"),
+    ("trader backtest, 256 instants a batch", "variant", 256, "the same with feed.batch_slices=256"),
+)
 _N_BACKTESTING = 5
 """Symbols that backtesting.py trades: it takes them one by one, so fewer do not change its rate."""
 
@@ -39,7 +54,7 @@ def run(options: Options) -> Result:
     panel = market.panel()
     file = _write_bars(panel, market.info.universe.symbols, options.scratch / "bars.parquet")
     options.say("training")
-    settings = _settings(file, options.scratch / "runs", _N_TRAINING / n_instants)
+    settings = _settings(file, options.scratch / "runs", panel)
     trained = _prepare(settings)
     n_traded = int((panel.ts_ns >= trained.plan.start_ns).sum()) * _N_SYMBOLS
     contenders = [
@@ -51,10 +66,7 @@ def run(options: Options) -> Result:
             versions_of(["numba", "numpy", "sqlalchemy"]),
             note,
         )
-        for name, role, batch_slices, note in (
-            ("trader backtest", "ours", 1, "features, ensemble, sizing, risk gate, broker, ledger and SQLite store"),
-            ("trader backtest, 256 instants a batch", "variant", 256, "feed.batch_slices=256"),
-        )
+        for name, role, batch_slices, note in _PASSES
     ]
     peers_file = _write_for_peers(panel, trained.plan.start_ns, options.scratch / "bars.npz")
     missing: list[Outcome] = []
@@ -90,10 +102,14 @@ def run(options: Options) -> Result:
     )
 
 
-def _settings(file: Path, runs_dir: Path, train_fraction: float) -> Settings:
+def _settings(file: Path, runs_dir: Path, panel: BarPanel) -> Settings:
+    """Return settings like those of the demo: bars before the start only warm up, targets are renewed every 5 days."""
+    last, first = (str(panel.ts_ns[row].astype("datetime64[ns]").astype("datetime64[D]")) for row in _BOUNDARY)
     return Settings(
-        feed=FeedSettings(kind="file", path=file, data_kind="bars"),
-        models=ModelSettings(members=("momentum",), train_fraction=train_fraction, n_splits=2),
+        feed=FeedSettings(kind="file", path=file, data_kind="bars", start=first),
+        features=FeatureSettings(families=_FAMILIES),
+        models=ModelSettings(members=("momentum",), train_end=last, n_splits=2),
+        sizing=SizingSettings(rebalance_every=5),
         run=RunSettings(runs_dir=runs_dir, seed=SEED),
     )
 
@@ -108,11 +124,15 @@ def _store(settings: Settings, name: str) -> contextlib.closing[Store]:
     return contextlib.closing(Store.open(f"sqlite:///{settings.run.runs_dir / name}.db", synchronous="normal"))
 
 
-def _backtest(settings: Settings, model_dir: Path, batch_slices: int) -> Callable[[], Sample]:
-    """Return a repeat that trades the bars into a new store; opening and loading are outside the time."""
+def _backtest(settings: Settings, model_dir: Path, batch_slices: int | None) -> Callable[[], Sample]:
+    """Return a repeat that trades the bars into a new store; opening and loading are outside the time.
+
+    `batch_slices` is None for what a user gets who does not set it.
+    """
+    feed = {} if batch_slices is None else {"batch_slices": batch_slices}
     chosen = settings.model_copy(
         update={
-            "feed": settings.feed.model_copy(update={"batch_slices": batch_slices}),
+            "feed": settings.feed.model_copy(update=feed),
             "models": settings.models.model_copy(update={"load_from": model_dir}),
         }
     )

@@ -66,10 +66,11 @@ def measure(n_trades: int) -> dict[str, object]:
         info,
         np.arange(N_SYMBOLS, dtype=np.int32),
         bars=BarSettings(kind="time", size=60.0),
-        features=FeatureSettings(bars_per_day=390.0),
+        features=FeatureSettings(),
     )
     me, began = psutil.Process(), time.perf_counter()
-    ticks, resident = [], []
+    ticks: list[int] = []
+    resident: list[float] = []
     done, bars = 0, 0
     chunks = trade_chunks(n_trades, N_SYMBOLS, SEED, chunk_rows=_BATCH_ROWS, trades_per_second=_MARKET_RATE)
     for seq, chunk in enumerate(chunks):

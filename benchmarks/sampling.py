@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-__all__ = ["REPEATS", "Contender", "ContenderError", "Outcome", "Sample", "alternate", "absent", "in_process"]
+__all__ = ["REPEATS", "Contender", "ContenderError", "Outcome", "Role", "Sample", "absent", "alternate", "in_process"]
 
 REPEATS = 5
 """Measured repeats of every contender, after one that is reported but not counted."""
 
 Role = Literal["ours", "peer", "variant"]
+"""`variant` is ours in other circumstances: nothing is promised of it."""
 
 
 class ContenderError(Exception):

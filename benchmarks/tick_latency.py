@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from benchmarks.cluster import Pipeline, local_cluster, processor_time
 from benchmarks.options import Options
 from benchmarks.results import Result, Target
-from benchmarks.sampling import Contender, Outcome, Sample, alternate
+from benchmarks.sampling import Contender, Role, Sample, alternate
 from benchmarks.ticks import N_SYMBOLS, SEED, symbols, trades
 from trader.core.market import TradeBatch
 from trader.core.protocols import FeedBatch, FeedInfo
@@ -26,32 +27,46 @@ from trader.settings import BarSettings, FeatureSettings, FeedSettings, RaySetti
 __all__ = ["run"]
 
 _RATE = 100_000
-_BATCH_ROWS = 100
+_BATCH_ROWS = 200
+_SMALL_BATCH_ROWS = 50
+_PASSES: tuple[tuple[str, Role, int], ...] = (
+    ("actors", "ours", _BATCH_ROWS),
+    ("actors, small batches", "variant", _SMALL_BATCH_ROWS),
+)
 _SHARDS = 1
 _SECONDS = 4
 
 
 def run(options: Options) -> Result:
     """Measure the time from a tick's receipt to the end of the features it went into."""
-    n_ticks = options.scaled(_RATE * _SECONDS)
+    n_ticks = _RATE * (_SECONDS // 2 if options.quick else _SECONDS)
     info = describe("trades", trades(1, _RATE), symbols())
     with local_cluster(num_cpus=2, object_store_mb=256):
         options.say("starting actors")
         pipeline = Pipeline(info, _settings(), options.scratch, PacedPump, (n_ticks,), TimedShard)
         pipeline.reset()
         contenders = [
-            Contender("actors", "ours", n_ticks, lambda: _through_actors(pipeline), note="feed actor to shard actor"),
+            Contender(
+                name,
+                role,
+                n_ticks,
+                functools.partial(_through_actors, pipeline, rows),
+                note=f"feed actor to shard actor, batches of {rows} ticks ({1000 * rows / _RATE:g} ms)",
+            )
+            for name, role, rows in _PASSES
+        ]
+        contenders.append(
             Contender(
                 "in process",
                 "variant",
                 n_ticks,
-                lambda: _in_process(info, n_ticks),
+                functools.partial(_in_process, info, n_ticks),
                 note="the same feed and shard in one thread: what is left without Ray",
-            ),
-        ]
+            )
+        )
         outcomes = alternate(contenders, on_round=lambda number: options.say(f"round {number}"))
         pipeline.close()
-    ours, alone = outcomes
+    ours = outcomes[0]
     return Result(
         "tick_latency",
         f"Tick to features at {_RATE:,} ticks/s, 64 symbols, one-second bars",
@@ -59,8 +74,7 @@ def run(options: Options) -> Result:
         {
             "ticks": n_ticks,
             "ticks_per_s": _RATE,
-            "batch_rows": _BATCH_ROWS,
-            "batch_ms": 1000 * _BATCH_ROWS / _RATE,
+            "batch_rows": [_BATCH_ROWS, _SMALL_BATCH_ROWS],
             "shards": _SHARDS,
             "symbols": N_SYMBOLS,
             "seed": SEED,
@@ -70,7 +84,11 @@ def run(options: Options) -> Result:
             Target("p99 from receipt to features", "ms", ours.detail("p99 ms"), "<=", 5.0),
             Target("aim: p99 from receipt to features", "ms", ours.detail("p99 ms"), "<=", 1.0),
         ],
-        {**_figures("actors", ours), **_figures("in process", alone)},
+        {
+            f"{outcome.name}: {name}": outcome.detail(name)
+            for outcome in outcomes
+            for name in outcome.samples[0].details
+        },
     )
 
 
@@ -81,8 +99,9 @@ class PacedFeed:
     schedule, so its delay counts as latency and is not hidden.
     """
 
-    def __init__(self, ticks: TradeBatch, info: FeedInfo) -> None:
+    def __init__(self, ticks: TradeBatch, info: FeedInfo, batch_rows: int) -> None:
         self.info = info
+        self.batch_rows = batch_rows
         self.late_ms: list[float] = []
         self._ticks = ticks
 
@@ -95,8 +114,8 @@ class PacedFeed:
         self.late_ms.clear()
         begin = time.time_ns() + 10_000_000
         due = begin + np.arange(1, len(self._ticks) + 1) * (1_000_000_000 // _RATE)
-        for seq in range(from_seq, len(self._ticks) // _BATCH_ROWS):
-            rows = slice(seq * _BATCH_ROWS, (seq + 1) * _BATCH_ROWS)
+        for seq in range(from_seq, len(self._ticks) // self.batch_rows):
+            rows = slice(seq * self.batch_rows, (seq + 1) * self.batch_rows)
             last = int(due[rows][-1])
             wait_s = (last - time.time_ns()) * 1e-9
             if wait_s > 0:
@@ -110,8 +129,12 @@ class PacedPump(FeedPump):
 
     def __init__(self, context: RunContext, n_ticks: int) -> None:
         super().__init__(context)
-        self._paced = PacedFeed(trades(n_ticks, _RATE), context.info)
+        self._paced = PacedFeed(trades(n_ticks, _RATE), context.info, _BATCH_ROWS)
         self._feed = self._paced
+
+    def cut(self, batch_rows: int) -> None:
+        """Set the size of the batches of the passes to come."""
+        self._paced.batch_rows = batch_rows
 
     def late_ms(self) -> list[float]:
         """Return how late each batch of the last pass left."""
@@ -153,8 +176,9 @@ class TimedShard(SymbolShard):
         return np.concatenate(self._timed.latency_ns), np.concatenate(self._timed.with_bars)
 
 
-def _through_actors(pipeline: Pipeline) -> Sample:
+def _through_actors(pipeline: Pipeline, batch_rows: int) -> Sample:
     pipeline.reset()
+    ray.get(pipeline.feed.cut.remote(batch_rows))
     cpu, wall = processor_time(), time.perf_counter()
     pipeline.pump()
     wall_s, cpu_s = time.perf_counter() - wall, processor_time() - cpu
@@ -166,7 +190,7 @@ def _through_actors(pipeline: Pipeline) -> Sample:
 
 def _in_process(info: FeedInfo, n_ticks: int) -> Sample:
     shard = TimedProcessor(build_shard(info, np.arange(N_SYMBOLS, dtype=np.int32), _settings()))
-    feed = PacedFeed(trades(n_ticks, _RATE), info)
+    feed = PacedFeed(trades(n_ticks, _RATE), info, _BATCH_ROWS)
     cpu, wall = time.process_time(), time.perf_counter()
     for batch in feed.batches():
         shard.process(batch)
@@ -189,11 +213,6 @@ def _percentiles(every_ns: NDArray[np.int64], closing_ns: NDArray[np.int64], lat
     }
 
 
-def _figures(who: str, outcome: Outcome) -> dict[str, float]:
-    names = outcome.samples[0].details
-    return {f"{who}: {name}": outcome.detail(name) for name in names}
-
-
 def _stamped(ticks: TradeBatch, stamps: NDArray[np.int64]) -> TradeBatch:
     return TradeBatch(stamps, stamps, ticks.symbol_id, ticks.price, ticks.size, ticks.side)
 
@@ -202,6 +221,6 @@ def _settings() -> Settings:
     return Settings(
         feed=FeedSettings(kind="simulated", simulation=SimulationSettings(n_symbols=1, n_days=2)),
         bars=BarSettings(kind="time", size=1.0),
-        features=FeatureSettings(bars_per_day=23_400.0),
+        features=FeatureSettings(),
         ray=RaySettings(shards=_SHARDS),
     )
