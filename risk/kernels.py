@@ -142,9 +142,10 @@ def judge_orders(
     """
     n_before = n_recent
     held = positions.copy()
-    exposure = positions + open_quantity
+    exposure = open_quantity.copy()
     weights = np.zeros(prices.size)
     for s in range(prices.size):
+        exposure[s] += positions[s]
         if exposure[s] != 0.0 and prices[s] > 0.0 and equity > 0.0:
             weights[s] = exposure[s] * prices[s] / equity
     for row in range(symbol_id.size):

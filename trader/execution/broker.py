@@ -31,6 +31,8 @@ FloatArray = NDArray[np.float64]
 
 _FILL = FillBatch.record_dtype()
 _NOTHING = BrokerUpdate(FillBatch.empty())
+_BAR_ROWS = ("open", "high", "low", "close", "volume", "spread")
+_CLOSE, _VOLUME = 3, 4
 _ENDINGS = {ENDED_BY_TIME: "immediate_or_cancel", ENDED_BY_NUMBER: "too_many_fills"}
 
 
@@ -67,6 +69,8 @@ class PaperBroker:
         self._terms["commission_rate"] = settings.commission_bps * 1e-4
         self._terms["commission_minimum"] = settings.commission_minimum
         self._terms["lot_size"] = settings.lot_size
+        self._bars: FloatArray = np.empty((len(_BAR_ROWS), n_symbols))
+        self._ts_open_ns = np.empty(n_symbols, np.int64)
         self._liquidity = DailyLiquidity(n_symbols)
         self._book = np.zeros(max(64, n_symbols), OPEN_ORDER)
         self._unfilled = np.empty_like(self._book)
@@ -119,8 +123,12 @@ class PaperBroker:
     def on_slice(self, market: MarketSlice) -> BrokerUpdate:
         """Let open orders meet the market; return fills in order of order id."""
         self._liquidity.begin(market.ts_ns)
-        update = self._match(market) if self._n_open else _NOTHING
-        self._liquidity.add(market.close, market.volume)
+        # Copies have one memory layout whatever the source: the kernels are compiled once.
+        for row, name in enumerate(_BAR_ROWS):
+            self._bars[row] = getattr(market, name)
+        self._ts_open_ns[:] = market.ts_open_ns
+        update = self._match(market.ts_ns) if self._n_open else _NOTHING
+        self._liquidity.add(self._bars[_CLOSE], self._bars[_VOLUME])
         return update
 
     def open_quantity(self) -> FloatArray:
@@ -149,19 +157,14 @@ class PaperBroker:
         self._n_open = working.size
         self._last_id = int(state["last_id"])
 
-    def _match(self, market: MarketSlice) -> BrokerUpdate:
+    def _match(self, ts_ns: int) -> BrokerUpdate:
         fills = np.empty(self._n_open, _FILL)
         self._n_open, n_fills, n_unfilled = match_orders(
             self._book,
             self._n_open,
-            market.ts_ns,
-            market.ts_open_ns,
-            market.open,
-            market.high,
-            market.low,
-            market.close,
-            market.volume,
-            market.spread,
+            ts_ns,
+            self._ts_open_ns,
+            self._bars,
             self._liquidity.volatility,
             self._liquidity.volume,
             self._terms,

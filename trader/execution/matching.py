@@ -250,12 +250,7 @@ def match_orders(
     n_open: int,
     ts_ns: int,
     ts_open_ns: IntArray,
-    open_: FloatArray,
-    high: FloatArray,
-    low: FloatArray,
-    close: FloatArray,
-    volume: FloatArray,
-    spread: FloatArray,
+    bars: FloatArray,
     daily_volatility: FloatArray,
     daily_volume: FloatArray,
     terms: Records,
@@ -264,10 +259,12 @@ def match_orders(
 ) -> tuple[int, int, int]:
     """Let every open order meet the slice; write fills, and a copy of each order that ended unfilled.
 
+    The rows of `bars`, shape (6, n_symbols), are open, high, low, close, volume and spread.
     Orders of one name share what participation allows, in order of id. The book keeps those that work on.
     Returns how many are open, how many fills there are, and how many orders ended unfilled.
     """
     term = terms[0]
+    open_, high, low, close, volume, spread = bars[0], bars[1], bars[2], bars[3], bars[4], bars[5]
     taken = np.zeros(close.size)
     n_kept, n_fills, n_unfilled = 0, 0, 0
     for row in range(n_open):

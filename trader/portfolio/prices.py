@@ -38,6 +38,7 @@ class LastPrices:
         """Shape (n_symbols,), quote currency; NaN before a symbol's first bar."""
         self.ts_ns: IntArray = np.zeros(n_symbols, np.int64)
         """Close stamp of the bar each price comes from, shape (n_symbols,)."""
+        self._close: FloatArray = np.empty(n_symbols)
         self._returns: FloatArray = np.empty(n_symbols)
 
     def update(self, ts_ns: int, close: FloatArray) -> FloatArray:
@@ -46,7 +47,8 @@ class LastPrices:
         A return is simple, and runs from the symbol's last price before; NaN where a symbol has no bar, or no
         price before it. The array is used again by the next call.
         """
-        carry_prices(ts_ns, close, self.prices, self.ts_ns, self._returns)
+        self._close[:] = close  # a copy has one memory layout whatever the source: the kernel is compiled once
+        carry_prices(ts_ns, self._close, self.prices, self.ts_ns, self._returns)
         return self._returns
 
     def state(self) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class Sizer:
         limits = self._settings
         target = np.empty(score.size)
         target_weights(
-            score,
+            np.array(score, np.float64),  # a copy has one memory layout whatever the source
             prices,
             current,
             risk.volatility,

@@ -1,4 +1,7 @@
-"""Compiled steps from scores to target weights; `trader.portfolio.sizing` states the rules."""
+"""Compiled steps from scores to target weights; `trader.portfolio.sizing` states the rules.
+
+Loops stand where array expressions could: those make numba compile its broadcasting, which takes seconds.
+"""
 
 from __future__ import annotations
 
@@ -106,7 +109,7 @@ def risk_multiplier(
 
 @njit(cache=True)
 def settle_names(
-    target: FloatArray, current: FloatArray, held: Mask, max_weight: float, band: float, long_only: bool
+    target: FloatArray, current: FloatArray, active: Mask, max_weight: float, band: float, long_only: bool
 ) -> Mask:
     """Cut each name to its limits and leave small differences alone, in place; return which names stay put."""
     fixed = np.zeros(target.size, np.bool_)
@@ -115,7 +118,7 @@ def settle_names(
         target[i] = min(max(target[i], lowest), max_weight)
         allowed = lowest <= current[i] <= max_weight
         near = abs(target[i] - current[i]) < band and target[i] != 0.0
-        if allowed and (held[i] or near):
+        if allowed and (near or not active[i]):
             target[i] = current[i]
             fixed[i] = True
     return fixed
@@ -191,7 +194,9 @@ def target_weights(
         if not active[i]:
             held[i] = current[i]
     shape = shape_of(standardise(score, active), volatility, active, tilt, long_only)
-    target[:] = held + shape * risk_multiplier(shape, held, volatility, co_moment, target_variance)
-    fixed = settle_names(target, current, ~active, max_weight, band, long_only)
+    multiplier = risk_multiplier(shape, held, volatility, co_moment, target_variance)
+    for i in range(n):
+        target[i] = held[i] + multiplier * shape[i]
+    fixed = settle_names(target, current, active, max_weight, band, long_only)
     fit_limits(target, fixed, max_gross, max_net)
     throttle(target, current, max_turnover)
