@@ -32,7 +32,6 @@ FloatArray = NDArray[np.float64]
 _FILL = FillBatch.record_dtype()
 _NOTHING = BrokerUpdate(FillBatch.empty())
 _BAR_ROWS = ("open", "high", "low", "close", "volume", "spread")
-_CLOSE, _VOLUME = 3, 4
 _ENDINGS = {ENDED_BY_TIME: "immediate_or_cancel", ENDED_BY_NUMBER: "too_many_fills"}
 
 
@@ -123,12 +122,8 @@ class PaperBroker:
     def on_slice(self, market: MarketSlice) -> BrokerUpdate:
         """Let open orders meet the market; return fills in order of order id."""
         self._liquidity.begin(market.ts_ns)
-        # Copies have one memory layout whatever the source: the kernels are compiled once.
-        for row, name in enumerate(_BAR_ROWS):
-            self._bars[row] = getattr(market, name)
-        self._ts_open_ns[:] = market.ts_open_ns
-        update = self._match(market.ts_ns) if self._n_open else _NOTHING
-        self._liquidity.add(self._bars[_CLOSE], self._bars[_VOLUME])
+        update = self._match(market) if self._n_open else _NOTHING
+        self._liquidity.add(market.close, market.volume)
         return update
 
     def open_quantity(self) -> FloatArray:
@@ -157,12 +152,16 @@ class PaperBroker:
         self._n_open = working.size
         self._last_id = int(state["last_id"])
 
-    def _match(self, ts_ns: int) -> BrokerUpdate:
+    def _match(self, market: MarketSlice) -> BrokerUpdate:
+        # Copies have one memory layout whatever the source: the kernel is compiled once.
+        for row, name in enumerate(_BAR_ROWS):
+            self._bars[row] = getattr(market, name)
+        self._ts_open_ns[:] = market.ts_open_ns
         fills = np.empty(self._n_open, _FILL)
         self._n_open, n_fills, n_unfilled = match_orders(
             self._book,
             self._n_open,
-            ts_ns,
+            market.ts_ns,
             self._ts_open_ns,
             self._bars,
             self._liquidity.volatility,
