@@ -16,6 +16,7 @@ from trader.features.rolling import (
     SUM,
     add_moments,
     count,
+    equal_run,
     exchange,
     lag,
     newest_place,
@@ -68,6 +69,6 @@ def autocorrelation_step(bar: FloatArray, mem: FloatArray, at: int, row: FloatAr
     if count(mem, ring) > n:
         s, q = total(mem, moments), total(mem, moments + SUM)
         s_before, q_before = s - now + first, q - now * now + first * first
-        scale = math.sqrt((n * q - s * s) * (n * q_before - s_before * s_before))
-        if scale > EQUAL * n * math.sqrt(q * q_before):
-            row[column] = (n * total(mem, products) - s * s_before) / scale
+        v, v_before = n * q - s * s, n * q_before - s_before * s_before
+        if equal_run(mem, ring) < n and min(v, v_before) > EQUAL * n * (q + first * first):
+            row[column] = (n * total(mem, products) - s * s_before) / math.sqrt(v * v_before)

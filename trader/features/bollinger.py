@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from trader.features.family import CLOSE, Family, Series, bars_of, stack
 from trader.features.jit import compiled
-from trader.features.rolling import ROLLING_MOMENTS, exact_variance, mean, roll_exact_moments
+from trader.features.rolling import MOMENTS, ROLLING_MOMENTS, exact_deviation, exact_variance, mean, roll_exact_moments
 from trader.features.windows import rolling, undefined_where
 
 __all__ = ["Bollinger", "bollinger_step"]
@@ -44,8 +44,7 @@ def bollinger_step(bar: FloatArray, mem: FloatArray, at: int, row: FloatArray, c
     """Update with one bar. Block: window; rolling moments of closes."""
     window = int(mem[at])
     if roll_exact_moments(mem, at + 1, window, bar[CLOSE]):
-        std = math.sqrt(exact_variance(mem, at + 1, window, 0.0))
-        center = mean(mem, at + 1, window)
+        std = math.sqrt(exact_variance(mem, at + 1, at + 1 + MOMENTS, window, 0.0))
         if std > 0.0:
-            row[column] = (bar[CLOSE] - center) / (2.0 * std)
-        row[column + 1] = 4.0 * std / center
+            row[column] = exact_deviation(mem, at + 1, window, bar[CLOSE]) / (2.0 * std)
+        row[column + 1] = 4.0 * std / mean(mem, at + 1, window)

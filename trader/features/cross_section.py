@@ -75,7 +75,9 @@ class CrossSection:
                 f"features have shape {features.shape}; (n_slices, {self._shape[0]}, {self._shape[1]}) is needed"
             )
         out = np.empty((features.shape[0], self._shape[0], len(self.names)))
-        _cross_section(np.ascontiguousarray(features), self._ranked, self._standardised, out)
+        if not (features.flags.c_contiguous and features.flags.writeable):
+            features = features.copy()  # the loop is compiled for one memory layout
+        _cross_section(features, self._ranked, self._standardised, out)
         return out
 
 

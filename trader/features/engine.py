@@ -81,6 +81,7 @@ class FeatureEngine:
         self._memory = np.tile(self._block, (n_symbols, 1))
         self._last = np.full((n_symbols, len(names)), np.nan)
         self._bars = np.full((1, n_symbols, len(BAR_FIELDS)), np.nan)
+        self._ts_ns = np.empty(1, np.int64)
         self._run = block_kernel()
 
     @property
@@ -109,12 +110,17 @@ class FeatureEngine:
         n_slices = panel.ts_ns.size
         if panel.close.shape[1] != self.n_symbols:
             raise DataError(f"the panel has {panel.close.shape[1]} symbols; the engine has {self.n_symbols}")
+        out = np.empty((n_slices, *self._last.shape))
+        if n_slices == 0:
+            return out
         if self._bars.shape[0] != n_slices:
             self._bars = np.full((n_slices, self.n_symbols, len(BAR_FIELDS)), np.nan)
+            self._ts_ns = np.empty(n_slices, np.int64)
+        # Copies, so that the loop is compiled for one memory layout whatever the panel has.
+        self._ts_ns[:] = panel.ts_ns
         for place, name in self._fields:
             self._bars[:, :, place] = getattr(panel, name)
-        out = np.empty((n_slices, *self._last.shape))
-        self._run(panel.ts_ns, self._bars, self._memory, self._last, self._plan, out)
+        self._run(self._ts_ns, self._bars, self._memory, self._last, self._plan, out)
         return out
 
     def state(self) -> dict[str, NDArray[Any]]:

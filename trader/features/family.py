@@ -137,8 +137,8 @@ class Family(abc.ABC):
 
     @classmethod
     def needs(cls) -> frozenset[str]:
-        """Return the `BAR_FIELDS` without which the family cannot be computed."""
-        return frozenset().union(*(_DERIVED_FROM.get(name, frozenset({name})) for name in cls.inputs))
+        """Return the `BAR_FIELDS` without which the family cannot be computed; a bar without a close is none."""
+        return frozenset({"close"}).union(*(_DERIVED_FROM.get(name, frozenset({name})) for name in cls.inputs))
 
     @abc.abstractmethod
     def batch(self, bars: Series) -> FloatArray:

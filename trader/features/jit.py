@@ -17,7 +17,8 @@ def compiled(function: Function) -> Function:
 
     It is not cached on its own: it becomes part of the loop that calls it, and of that loop's cache.
     """
-    return cast("Function", numba.njit(error_model="numpy", forceinline=True)(function))
+    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # Python never calls it
+    return cast("Function", numba.njit(error_model="numpy", forceinline=True, **options)(function))
 
 
 def compiled_loop(function: Function) -> Function:

@@ -146,7 +146,7 @@ def block_kernel() -> Any:
 
     Shapes: `fields` (n_slices, n_symbols, 8), `memory` (n_symbols, n_floats), `last` (n_symbols, n_features) the
     newest row of each symbol, `plan` (3, n_families), `out` (n_slices, n_symbols, n_features). A symbol
-    without a close at an instant repeats its row before.
+    without a close at an instant repeats its row before. There is at least one slice.
     """
     # numba's cache knows the file of a loop, but not the files of the functions compiled into it. A digest of
     # them in the closure makes the cached loop as new as the newest of them.
@@ -176,9 +176,8 @@ def _compile(sources: int) -> Any:
                     rows[row + i] = np.nan
                 present = _read_bar(ts_ns[t], source, place * _N_FIELDS, mem, s * n_floats, bar)
                 _run_steps(bar, present, plan, mem, s * n_floats, rows, row)
-            if n_slices > 0:
-                for i in range(n_features):
-                    last[s, i] = out[n_slices - 1, s, i]
+            for i in range(n_features):
+                last[s, i] = out[n_slices - 1, s, i]
         return sources
 
     return run_block

@@ -28,6 +28,8 @@ __all__ = [
     "add_exact_moments",
     "add_moments",
     "count",
+    "equal_run",
+    "exact_deviation",
     "exact_variance",
     "exchange",
     "highest_age",
@@ -45,8 +47,11 @@ __all__ = [
 
 Memory = NDArray[np.float64]
 
-RING_HEAD = 2
-"""A ring of the last `size` values takes `RING_HEAD + size`: next place, number of pushes, values."""
+RING_HEAD = 4
+"""A ring of the last `size` values takes `RING_HEAD + size`.
+
+Next place, number of pushes, newest value, how many of the newest pushes were equal, values.
+"""
 
 SUM = 2
 """A sum takes two: value, rounding error."""
@@ -65,9 +70,7 @@ HIGHEST_HEAD = 3
 
 _SPLITTER = 134217729.0  # 2**27 + 1 halves a float's 53 bits
 EQUAL = 1e-13
-"""A variance below this share of the mean square is rounding: the values are equal."""
-
-_EXACTLY_EQUAL = 1e-24  # the like for exact moments, good to about 1e-32
+"""A variance below this share of the mean square is the rounding of squares: the values are as good as equal."""
 
 
 @compiled
@@ -78,6 +81,8 @@ def push(mem: Memory, at: int, size: int, value: float) -> float:
     mem[at + RING_HEAD + place] = value
     mem[at] = place + 1 if place + 1 < size else 0
     mem[at + 1] += 1.0
+    mem[at + 3] = mem[at + 3] + 1.0 if value == mem[at + 2] else 1.0
+    mem[at + 2] = value
     return float(old)
 
 
@@ -85,6 +90,12 @@ def push(mem: Memory, at: int, size: int, value: float) -> float:
 def count(mem: Memory, at: int) -> float:
     """Return how many values were ever put into a ring."""
     return float(mem[at + 1])
+
+
+@compiled
+def equal_run(mem: Memory, at: int) -> float:
+    """Return how many of the newest values of a ring are equal."""
+    return float(mem[at + 3])
 
 
 @compiled
@@ -179,8 +190,10 @@ def mean(mem: Memory, at: int, n: float) -> float:
 
 
 @compiled
-def variance(mem: Memory, at: int, n: float, ddof: float) -> float:
-    """Return the variance of `n` values from moments; 0 when they are equal but for rounding."""
+def variance(mem: Memory, at: int, ring: int, n: float, ddof: float) -> float:
+    """Return the variance of the newest `n` values of a ring from their moments; 0 when they are equal."""
+    if equal_run(mem, ring) >= n:
+        return 0.0
     center = mean(mem, at, n)
     square = mean(mem, at + SUM, n)
     spread = square - center * center
@@ -188,15 +201,24 @@ def variance(mem: Memory, at: int, n: float, ddof: float) -> float:
 
 
 @compiled
-def exact_variance(mem: Memory, at: int, n: float, ddof: float) -> float:
-    """Return the variance of `n` values from exact moments; 0 when they are equal."""
+def exact_variance(mem: Memory, at: int, ring: int, n: float, ddof: float) -> float:
+    """Return the variance of the newest `n` values of a ring from exact moments; 0 when they are equal."""
+    if equal_run(mem, ring) >= n:
+        return 0.0
     s = mem[at] + mem[at + 1]
     s_error = mem[at + 1] - (s - mem[at])
     q = mem[at + SUM] + mem[at + SUM + 1]
     q_error = mem[at + SUM + 1] - (q - mem[at + SUM])
     scaled = n * q
     spread = (scaled - s * s) + ((_product_error(n, q) + n * q_error) - (_product_error(s, s) + 2.0 * s * s_error))
-    return spread / (n * (n - ddof)) if spread > _EXACTLY_EQUAL * scaled else 0.0
+    return spread / (n * (n - ddof)) if spread > 0.0 else 0.0
+
+
+@compiled
+def exact_deviation(mem: Memory, at: int, n: float, value: float) -> float:
+    """Return how far a value is from the mean of `n` values, without cancellation."""
+    scaled = n * value
+    return float(((scaled - mem[at]) + (_product_error(n, value) - mem[at + 1])) / n)
 
 
 @compiled

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from trader.features.family import LOG_RETURN, Family, Series, bars_of, stack
 from trader.features.jit import compiled
 from trader.features.rolling import MOMENTS, RING_HEAD, SUM, add_moments, count, exchange, mean, push, variance
-from trader.features.windows import rolling, undefined_where
+from trader.features.windows import rolling
 
 __all__ = ["Skewness", "skewness_step"]
 
@@ -29,9 +29,7 @@ class Skewness(Family):
 
     def batch(self, bars: Series) -> FloatArray:
         """Return the features of all bars from scratch."""
-        r, window = bars.log_return, self.window
-        equal = rolling(r, window, "max") - rolling(r, window, "min") <= 1e-9 * np.abs(rolling(r, window, "max"))
-        return stack(undefined_where(equal, rolling(r, window, "skew")))
+        return stack(rolling(bars.log_return, self.window, "skew"))
 
 
 @compiled
@@ -44,7 +42,7 @@ def skewness_step(bar: FloatArray, mem: FloatArray, at: int, row: FloatArray, co
     old = push(mem, ring, int(n), new)
     add_moments(mem, sums, new, old)
     exchange(mem, sums + MOMENTS, new * new * new, old * old * old, 0.0)
-    m2 = variance(mem, sums, n, 0.0)
+    m2 = variance(mem, sums, ring, n, 0.0)
     if count(mem, ring) >= n and m2 > 0.0:
         center = mean(mem, sums, n)
         m3 = mean(mem, sums + MOMENTS, n) - center * (3.0 * m2 + center * center)

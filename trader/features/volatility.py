@@ -57,6 +57,6 @@ def volatility_step(bar: FloatArray, mem: FloatArray, at: int, row: FloatArray, 
         block = moments + i * MOMENTS
         add_moments(mem, block, bar[LOG_RETURN], lag(mem, ring, size, newest, int(window)))
         if seen >= window:
-            row[column + i] = scale * math.sqrt(variance(mem, block, window, 1.0))
+            row[column + i] = scale * math.sqrt(variance(mem, block, ring, window, 1.0))
     if row[column + 2] > 0.0:
         row[column + N_WINDOWS] = row[column] / row[column + 2]

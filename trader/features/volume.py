@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from trader.features.family import CLOSE, VOLUME, Family, Series, bars_of, stack
 from trader.features.jit import compiled
-from trader.features.rolling import ROLLING_MOMENTS, mean, roll_moments, variance
+from trader.features.rolling import MOMENTS, ROLLING_MOMENTS, exact_deviation, exact_variance, roll_exact_moments
 from trader.features.windows import rolling, undefined_where
 
 __all__ = ["Volume", "volume_step"]
@@ -45,7 +45,7 @@ def volume_step(bar: FloatArray, mem: FloatArray, at: int, row: FloatArray, colu
     for i in range(2):
         moments = at + 1 + i * (ROLLING_MOMENTS + window)
         x = math.log(1.0 + (bar[VOLUME] if i == 0 else bar[CLOSE] * bar[VOLUME]))
-        if roll_moments(mem, moments, window, x):
-            std = math.sqrt(variance(mem, moments, window, 1.0))
+        if roll_exact_moments(mem, moments, window, x):
+            std = math.sqrt(exact_variance(mem, moments, moments + MOMENTS, window, 1.0))
             if std > 0.0:
-                row[column + i] = (x - mean(mem, moments, window)) / std
+                row[column + i] = exact_deviation(mem, moments, window, x) / std

@@ -17,6 +17,11 @@ __all__ = ["exponential", "only_where", "rolling", "shifted", "undefined_where",
 
 FloatArray = NDArray[np.float64]
 
+_SHORT = 2048
+"""Windows up to here are taken two-pass, in time proportional to their length."""
+_CHUNK = 1 << 20
+_OF_SPREAD = {"std": 0.0, "var": 0.0, "skew": np.nan}
+
 
 def series(x: FloatArray) -> pd.Series:
     """Return x for pandas, which is imported here: live engines do without it."""
@@ -26,8 +31,30 @@ def series(x: FloatArray) -> pd.Series:
 
 
 def rolling(x: FloatArray, window: int, statistic: str, **options: int) -> FloatArray:
-    """Return a statistic (`mean`, `sum`, `std`, `max`, `min`, `skew`) of the last `window` values."""
-    return np.asarray(getattr(series(x).rolling(window), statistic)(**options), np.float64)
+    """Return a statistic (`mean`, `sum`, `std`, `var`, `max`, `min`, `skew`) of the last `window` values.
+
+    Of equal values the spread is 0 and the skewness undefined; pandas gives its rounding error.
+    """
+    values = series(x).rolling(window)
+    if statistic in ("std", "var") and window <= _SHORT:
+        result = _two_pass(x, window, statistic, options.get("ddof", 1))
+    else:
+        result = np.asarray(getattr(values, statistic)(**options), np.float64)
+    if statistic in _OF_SPREAD:
+        result = np.where(values.max() == values.min(), _OF_SPREAD[statistic], result)
+    return result
+
+
+def _two_pass(x: FloatArray, window: int, statistic: str, ddof: int) -> FloatArray:
+    """Return the spread of each window about its own mean: exact where pandas' running one has lost digits."""
+    out = np.full(x.size, np.nan)
+    if x.size >= window:
+        windows = np.lib.stride_tricks.sliding_window_view(x, window)
+        rows = max(1, _CHUNK // window)
+        for start in range(0, len(windows), rows):
+            first = start + window - 1
+            out[first : first + rows] = getattr(windows[start : start + rows], statistic)(axis=1, ddof=ddof)
+    return out
 
 
 def shifted(x: FloatArray, steps: int) -> FloatArray:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from trader.features.family import LOG_BODY, LOG_DOWN, LOG_RETURN, LOG_UP, Family, Series, bars_of, stack
 from trader.features.jit import compiled
-from trader.features.rolling import ROLLING_MOMENTS, ROLLING_SUM, roll_moments, roll_sum, variance
+from trader.features.rolling import MOMENTS, ROLLING_MOMENTS, ROLLING_SUM, roll_moments, roll_sum, variance
 from trader.features.windows import rolling
 
 __all__ = ["YangZhang", "yang_zhang_step"]
@@ -59,6 +59,6 @@ def yang_zhang_step(bar: FloatArray, mem: FloatArray, at: int, row: FloatArray, 
     reach = roll_sum(mem, reaches, window, high * (high - close) + low * (low - close))
     if roll_moments(mem, bodies, window, close):
         v_reach = max(reach / window, 0.0)
-        v_overnight = variance(mem, nights, window, 1.0)
-        v_body = variance(mem, bodies, window, 1.0)
+        v_overnight = variance(mem, nights, nights + MOMENTS, window, 1.0)
+        v_body = variance(mem, bodies, bodies + MOMENTS, window, 1.0)
         row[column] = mem[at + 2] * math.sqrt(v_overnight + weight * v_body + (1.0 - weight) * v_reach)
