@@ -34,6 +34,7 @@ class Endpoints:
     run_id: str
     run_dir: Path
     address: str
+    auth_mode: str
     dashboard_url: str | None
     http_url: str
 
@@ -113,7 +114,14 @@ def _session(run: Prepared, store: Store, hooks: Hooks) -> Iterator[Session]:
         )
         session = Session(context, app.predictor, store)
         cleanup.callback(session.close)
-        endpoints = Endpoints(plan.run_id, plan.run_dir, cluster.address, cluster.dashboard_url, app.url)
+        endpoints = Endpoints(
+            run_id=plan.run_id,
+            run_dir=plan.run_dir,
+            address=cluster.address,
+            auth_mode=cluster.auth_mode,
+            dashboard_url=cluster.dashboard_url,
+            http_url=app.url,
+        )
         _write_session(endpoints)
         cleanup.callback(session_file(plan.run_dir).unlink, missing_ok=True)
         if hooks.on_endpoints is not None:

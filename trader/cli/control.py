@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from typing import Annotated
 
 import typer
@@ -37,10 +38,13 @@ def _command(state: TradingState):  # type: ignore[no-untyped-def]  # typer read
     ) -> None:
         settings = read_settings(preset, config, assignments)
         from trader.bootstrap import read_session
+
+        session = read_session(settings, run_id)
+        # Ray reads it when it is imported, so it is set before.
+        os.environ.setdefault("RAY_AUTH_MODE", session.auth_mode)
         from trader.runtime.cluster import connect, leave_cluster
         from trader.runtime.session import set_trading_state
 
-        session = read_session(settings, run_id)
         connect(session.address)
         try:
             previous = set_trading_state(session.run_id, state, getpass.getuser(), why)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+from typing import Any
 
 import psutil
 import ray
@@ -19,11 +20,21 @@ NAMESPACE = "gpt-trader"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ClusterInfo:
-    """Where the cluster is; `dashboard_url` is None without a dashboard."""
+    """Where the cluster is.
+
+    Parameters
+    ----------
+    address : str
+        Host and port.
+    dashboard_url : str, optional
+        None without a dashboard.
+    auth_mode : str
+        How it authenticates calls, `token` or `disabled`: whoever joins must use the same.
+    """
 
     address: str
     dashboard_url: str | None
-    started_here: bool
+    auth_mode: str
 
 
 def start_cluster(settings: RaySettings) -> ClusterInfo:
@@ -58,12 +69,11 @@ def start_cluster(settings: RaySettings) -> ClusterInfo:
         )
     except (OSError, RuntimeError, ValueError, ConnectionError) as error:
         raise OperationError(f"Ray could not start with {cpus} CPUs: {' '.join(str(error).split())}") from error
-    url = context.dashboard_url
-    return ClusterInfo(context.address_info["address"], f"http://{url}" if url else None, started_here=True)
+    return _info(context)
 
 
 def connect(address: str) -> ClusterInfo:
-    """Join a running cluster.
+    """Join a running cluster; `RAY_AUTH_MODE` must be as it was started, and is read when Ray is imported.
 
     Raises
     ------
@@ -75,8 +85,14 @@ def connect(address: str) -> ClusterInfo:
         context = ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, RuntimeError, ValueError, ConnectionError) as error:
         raise OperationError(f"no Ray cluster answers at {address!r}: {' '.join(str(error).split())}") from error
+    return _info(context)
+
+
+def _info(context: Any) -> ClusterInfo:
     url = context.dashboard_url
-    return ClusterInfo(context.address_info["address"], f"http://{url}" if url else None, started_here=False)
+    # Ray turns token authentication on for a cluster it starts, and says so in the environment.
+    auth_mode = os.environ.get("RAY_AUTH_MODE", "disabled")
+    return ClusterInfo(context.address_info["address"], f"http://{url}" if url else None, auth_mode)
 
 
 def leave_cluster() -> None:
