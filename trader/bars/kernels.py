@@ -79,7 +79,7 @@ Floats = NDArray[np.float64]
 Sides = NDArray[np.int8]
 
 
-@njit
+@njit(forceinline=True)
 def _clear(bar: Bar) -> None:
     bar.volume = 0.0
     bar.notional = 0.0
@@ -90,16 +90,18 @@ def _clear(bar: Bar) -> None:
     bar.n_quotes = 0
 
 
-@njit
+@njit(forceinline=True)
+def _start(bar: Bar, ts: int, price: float) -> None:
+    bar.open = price
+    bar.high = price
+    bar.low = price
+    bar.close = price
+    bar.first_ns = ts
+    bar.last_ns = ts
+
+
+@njit(forceinline=True)
 def _add_price(bar: Bar, ts: int, price: float) -> None:
-    if bar.first_ns == UNSET:
-        bar.open = price
-        bar.high = price
-        bar.low = price
-        bar.close = price
-        bar.first_ns = ts
-        bar.last_ns = ts
-        return
     if price > bar.high:
         bar.high = price
     if price < bar.low:
@@ -112,34 +114,38 @@ def _add_price(bar: Bar, ts: int, price: float) -> None:
         bar.first_ns = ts
 
 
-@njit
+@njit(forceinline=True)
 def _add_trade(bar: Bar, symbol: Symbol, ts: int, price: float, size: float, side: int) -> None:
-    # An uptick counts as bought, a downtick as sold, no change as the change before it (the tick test).
-    # Selections, not branches: the next direction cannot be predicted.
-    if symbol.traded == 0:
-        symbol.last_price = price
-        symbol.traded = 1
+    if bar.n_trades > 0:
+        _add_price(bar, ts, price)
+    else:
+        _start(bar, ts, price)  # what mid prices the bar may hold are replaced
+        if symbol.traded == 0:
+            symbol.traded = 1
+            symbol.last_price = price
+    # An uptick counts as bought, a downtick as sold, no change as the change before it (the tick test). Selections,
+    # not branches: the next direction cannot be predicted.
     moved = 1.0 if price > symbol.last_price else 0.0
     symbol.direction = symbol.direction if price == symbol.last_price else moved
     symbol.last_price = price
-    if bar.n_trades == 0:
-        bar.first_ns = UNSET  # the bar may hold mid prices: trades replace them
-    _add_price(bar, ts, price)
     bar.volume += size
     bar.notional += price * size
     bar.buy_volume += size * (symbol.direction if side == 0 else 0.5 + 0.5 * side)
     bar.n_trades += 1
 
 
-@njit
+@njit(forceinline=True)
 def _add_quote(bar: Bar, symbol: Symbol, ts: int, bid: float, ask: float) -> None:
     if symbol.traded == 0:
-        _add_price(bar, ts, 0.5 * (bid + ask))
+        if bar.first_ns == UNSET:
+            _start(bar, ts, 0.5 * (bid + ask))
+        else:
+            _add_price(bar, ts, 0.5 * (bid + ask))
     bar.spread_sum += ask - bid
     bar.n_quotes += 1
 
 
-@njit
+@njit(forceinline=True)
 def _emit(bar: Bar, s: int, stamp: int, out: Table, n: int) -> int:
     """Write a bar to `out[n]`, empty it, and return the number of rows written so far."""
     if bar.first_ns != UNSET:
@@ -162,7 +168,7 @@ def _emit(bar: Bar, s: int, stamp: int, out: Table, n: int) -> int:
     return n
 
 
-@njit
+@njit(forceinline=True)
 def _close_symbol(bars: Table, symbols: Table, s: int, boundary: int, size_ns: int, out: Table, n: int) -> int:
     """Close the time bars of a symbol that end by `boundary`, in order of time."""
     n_places = bars.shape[1]
@@ -176,7 +182,7 @@ def _close_symbol(bars: Table, symbols: Table, s: int, boundary: int, size_ns: i
     return n
 
 
-@njit
+@njit(forceinline=True)
 def _open_time_bar(
     bars: Table, symbols: Table, s: int, ts: int, size_ns: int, late_ns: int, out: Table, n: int
 ) -> tuple[int, int]:
@@ -194,7 +200,7 @@ def _open_time_bar(
     return index % bars.shape[1], n
 
 
-@njit
+@njit(forceinline=True)
 def _is_known(symbol_id: Ids, n_symbols: int) -> bool:
     highest = np.uint32(0)
     for row in range(symbol_id.size):
@@ -261,7 +267,7 @@ def time_quotes(
     return n
 
 
-@njit
+@njit(forceinline=True)
 def _is_late(symbol: Symbol, ts: int, late_ns: int) -> bool:
     """Say whether a tick is older than the last bar closed by ticks, volume or currency allows, and count it."""
     if symbol.closed_ns != UNSET and ts < symbol.closed_ns - late_ns:
@@ -270,7 +276,7 @@ def _is_late(symbol: Symbol, ts: int, late_ns: int) -> bool:
     return False
 
 
-@njit
+@njit(forceinline=True)
 def _emit_event_bar(bar: Bar, symbol: Symbol, s: int, out: Table, n: int) -> int:
     """Emit the bar that a tick has completed; two bars of one symbol never have the same stamp."""
     if bar.first_ns != UNSET:
