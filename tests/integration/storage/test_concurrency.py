@@ -82,7 +82,7 @@ def test_many_processes_open_a_new_database(store_url: str) -> None:
     """Processes that find no database create it once, and all of them can use it."""
     code = "import sys; from trader.storage import Store; print(len(Store.open(sys.argv[1]).runs()))"
     children = [
-        subprocess.Popen(  # noqa: S603 - our own code
+        subprocess.Popen(
             [sys.executable, "-c", code, store_url],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -104,7 +104,7 @@ def test_full_disk(sqlite_url: str, made: ModuleType) -> None:
     """An append that does not fit fails in one line, and all before it is kept whole."""
     with Store.open(sqlite_url) as store:
         store.create_run(made.run_record("r1"))
-    done = subprocess.run(  # noqa: S603 - our own code
+    done = subprocess.run(
         [sys.executable, "-c", FILL_THE_DISK, sqlite_url, str(Path(__file__).parent)],
         capture_output=True,
         text=True,

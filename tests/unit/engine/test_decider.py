@@ -58,6 +58,7 @@ def _decider(folder: Path, name: str, commit_every: int = 1) -> tuple[Store, Dec
 
 
 def _record(info: FeedInfo, settings: Settings) -> RunRecord:
+    whole = build_shard(info, np.arange(N_SYMBOLS, dtype=np.int32), settings)
     return RunRecord(
         run_id="r",
         mode="run",
@@ -69,7 +70,9 @@ def _record(info: FeedInfo, settings: Settings) -> RunRecord:
         settings=settings.model_dump(mode="json"),
         data_fingerprint="x",
         code_version="x",
-        feature_names=feature_schema(build_shard(info, np.arange(N_SYMBOLS, dtype=np.int32), settings), N_SYMBOLS).names,
+        feature_names=feature_schema(
+            build_shard(info, np.arange(N_SYMBOLS, dtype=np.int32), settings), N_SYMBOLS
+        ).names,
         member_names=("first@1.0.0",),
         extra={},
     )

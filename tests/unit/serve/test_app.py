@@ -72,7 +72,7 @@ def test_predictor_travels_by_its_arguments() -> None:
     """A copy in another process keeps name and limits and counts for itself."""
     predictor = ServePredictor("some-app", timeout_s=5.0, retries=3)
     predictor.calls = 7
-    copy = pickle.loads(pickle.dumps(predictor))  # noqa: S301 - our own bytes
+    copy = pickle.loads(pickle.dumps(predictor))
     assert copy.__reduce__() == predictor.__reduce__()
     assert copy.calls == 0
 

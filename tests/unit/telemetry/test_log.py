@@ -164,13 +164,13 @@ print(lost_lines())
 def _start(code: str, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", code, *arguments]
     env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)  # noqa: S603 - our own code
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
 
 
 def test_config_travels() -> None:
     """A config is the same after the pickling that an actor's arguments go through."""
     config = LogConfig(path=Path("/x/log.jsonl"), level="debug", console=True)
-    assert pickle.loads(pickle.dumps(config)) == config  # noqa: S301 - our own bytes
+    assert pickle.loads(pickle.dumps(config)) == config
 
 
 def test_processes_share_a_file(tmp_path: Path) -> None:
