@@ -70,9 +70,7 @@ def _record(info: FeedInfo, settings: Settings) -> RunRecord:
         settings=settings.model_dump(mode="json"),
         data_fingerprint="x",
         code_version="x",
-        feature_names=feature_schema(
-            build_shard(info, np.arange(N_SYMBOLS, dtype=np.int32), settings), N_SYMBOLS
-        ).names,
+        feature_names=feature_schema(whole, N_SYMBOLS).names,
         member_names=("first@1.0.0",),
         extra={},
     )
