@@ -67,6 +67,7 @@ def test_a_peer_that_speaks_out_of_turn_is_refused(peers: Path) -> None:
         Peer("any", "script.py")
 
 
+@pytest.mark.slow
 def test_an_environment_that_cannot_be_built_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """pip's own error is the reason, and the environment does not count as built."""
     (tmp_path / "broken.txt").write_text("/no/such/package-1.0.whl\n")
