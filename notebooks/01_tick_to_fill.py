@@ -29,7 +29,7 @@ import numpy as np
 from trader.bars import BarBuilder
 from trader.bootstrap import backtest
 from trader.core.market import BAR_FIELDS, BarBatch, BarPanel
-from trader.data.simulated import simulate_trades
+from trader.data.simulation.ticks import simulate_trades
 from trader.features import FeatureEngine
 from trader.settings import FeatureSettings, load_settings
 from trader.storage import Store

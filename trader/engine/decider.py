@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -35,8 +36,8 @@ class Counters:
 class Decider:
     """The deciding end of the pipeline. Pure but for the predictor and the recorder it is given.
 
-    Shard outputs may arrive in any order and more than once: a batch is decided on when every shard has
-    delivered it, in order, and never again.
+    Shard outputs may arrive in any order and more than once: a batch is decided on when every shard has covered
+    it, in order, and never again.
 
     Parameters
     ----------
@@ -73,23 +74,49 @@ class Decider:
         self._start_ns = start_ns
         self._clock = clock
         self._on_decision = on_decision
-        self._waiting: dict[int, dict[int, ShardOutput]] = {}
+        self._early: list[dict[int, ShardOutput]] = [{} for _ in symbol_ids]
+        self._queues: list[collections.deque[ShardOutput]] = [collections.deque() for _ in symbol_ids]
+        self._needed = [0] * len(symbol_ids)
         self.counters = Counters()
         self.next_batch = 0
         self.durable_batch = -1
         """Number of the last feed batch whose decisions are committed."""
 
     def accept(self, shard: int, output: ShardOutput) -> None:
-        """Take one shard's output; decide on every batch that is now complete."""
-        if output.seq < self.next_batch:
+        """Take one shard's output; decide on every batch that all shards have now covered."""
+        if output.seq < self._needed[shard]:
             return
-        self._waiting.setdefault(output.seq, {})[shard] = output
-        while len(self._waiting.get(self.next_batch, ())) == len(self._symbol_ids):
-            ready = self._waiting.pop(self.next_batch)
-            self._decide([ready[shard] for shard in range(len(self._symbol_ids))])
-            self.next_batch += 1
-            if self._recorder.is_due:
-                self.commit()
+        self._early[shard][output.first_seq] = output
+        self._queue_up(shard)
+        while all(self._queues):
+            self._advance()
+
+    def _queue_up(self, shard: int) -> None:
+        """Queue what continues the shard's batches without a hole."""
+        early, queue = self._early[shard], self._queues[shard]
+        while early and (first := min(early)) <= self._needed[shard]:
+            output = early.pop(first)
+            if output.seq >= self._needed[shard]:
+                queue.append(output)
+                self._needed[shard] = output.seq + 1
+
+    def _advance(self) -> None:
+        """Go on to the next batch that ends an output of some shard; none before it completed a bar."""
+        seq = min(queue[0].seq for queue in self._queues)
+        outputs = [queue[0] if queue[0].seq == seq else _silent(queue[0]) for queue in self._queues]
+        if any(output.n_bars for output in outputs):
+            self._decide(outputs, seq)
+        for queue in self._queues:
+            if queue[0].seq == seq:
+                self._count(queue.popleft())
+        self.next_batch = seq + 1
+        if self._recorder.is_due:
+            self.commit()
+
+    def _count(self, output: ShardOutput) -> None:
+        self.counters.ticks += output.n_ticks
+        self.counters.bars += output.n_bars
+        self.counters.late += output.n_late
 
     def set_trading_state(self, state: TradingState, who: str, why: str) -> None:
         """Change the trading state by hand; the next decision carries out and records it."""
@@ -105,12 +132,9 @@ class Decider:
         self._recorder.commit(self.state())
         self.durable_batch = self.next_batch - 1
 
-    def _decide(self, outputs: Sequence[ShardOutput]) -> None:
+    def _decide(self, outputs: Sequence[ShardOutput], seq: int) -> None:
         arrived_ns = self._clock.now_ns() if self._clock is not None else 0
         joined = join_shards(outputs, self._symbol_ids)
-        self.counters.ticks += sum(output.n_ticks for output in outputs)
-        self.counters.bars += sum(output.n_bars for output in outputs)
-        self.counters.late += sum(output.n_late for output in outputs)
         first = int(np.searchsorted(joined.panel.ts_ns, self._start_ns))
         if first:
             self._loop.warm_up(joined.panel.rows(0, first))
@@ -127,7 +151,7 @@ class Decider:
                 {name: score[row] for name, score in prediction.members.items()},
             )
             latency_ns = self._clock.now_ns() - arrived_ns if self._clock is not None else None
-            self._recorder.add(decision, features[row], latency_ns, outputs[0].seq)
+            self._recorder.add(decision, features[row], latency_ns, seq)
             self.counters.decisions += 1
             if self._on_decision is not None:
                 self._on_decision(decision, latency_ns)
@@ -142,8 +166,18 @@ class Decider:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` returned; what waited undecided is forgotten and must be sent again."""
-        self._waiting.clear()
         self.next_batch = int(state["next_batch"])
+        self._needed = [self.next_batch] * len(self._symbol_ids)
+        for early, queue in zip(self._early, self._queues, strict=True):
+            early.clear()
+            queue.clear()
         self.durable_batch = self.next_batch - 1
         self.counters = Counters(**state["counters"])
         self._loop.restore(state["loop"])
+
+
+def _silent(output: ShardOutput) -> ShardOutput:
+    """Return what a shard that completes no bar until later has to say now: its features as they were."""
+    return dataclasses.replace(
+        output, panel=output.panel.rows(0, 0), features=output.features[:0], n_bars=0, n_ticks=0, n_late=0
+    )

@@ -19,27 +19,32 @@ __all__ = ["ShardOutput", "ShardProcessor"]
 
 FloatArray = NDArray[np.float64]
 
+_NO_BARS = BarBatch.empty()
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ShardOutput:
-    """What a shard makes of one feed batch.
+    """What a shard makes of a feed batch, and of those before it that completed no bar.
 
     Parameters
     ----------
-    seq, watermark_ns : int
-        Of the feed batch.
+    first_seq, seq : int
+        The feed batches it covers; all but the last completed no bar.
+    watermark_ns : int
+        Of the last.
     sent_ns : int
         Wall time at which the feed sent it; 0 when nobody measures.
     n_ticks, n_bars, n_late : int
         Rows of this shard in the batch, bars it completed, ticks too late for their bar.
     panel : BarPanel
-        Completed bars of the shard's symbols.
+        Completed bars of the shard's symbols, empty if there are none.
     features : ndarray of shape (n_slices, n_shard_symbols, n_features)
         One row per slice of `panel`.
     carry : ndarray of shape (n_shard_symbols, n_features)
         The last row of each symbol before this batch, for slices in which it has no bar.
     """
 
+    first_seq: int
     seq: int
     watermark_ns: int
     sent_ns: int
@@ -83,7 +88,9 @@ class ShardProcessor:
             None if info.kind == "bars" else BarBuilder(self._n, bars.kind, bars.size, max_late_ns=self._late_ns)
         )
         self._engine = FeatureEngine(self._n, info.fields, features)
-        self._held = BarBatch.empty()
+        self._held = _NO_BARS
+        self._no_panel = BarPanel.from_bars(_NO_BARS, self._n)
+        self._no_features = np.empty((0, self._n, len(self._engine.names)))
         self._carry = np.full((self._n, len(self._engine.names)), np.nan)
         self.next_seq = 0
 
@@ -110,13 +117,27 @@ class ShardProcessor:
         data = self._own(batch.data)
         late_before = 0 if self._builder is None else self._builder.late
         ready = self._release(self._complete(data, batch.watermark_ns), batch.watermark_ns)
-        panel = BarPanel.from_bars(ready, self._n)
         carry = self._carry
-        features = self._engine.update(panel)
-        self._carry = _last_rows(panel, features, carry)
+        if len(ready):
+            panel = BarPanel.from_bars(ready, self._n)
+            features = self._engine.update(panel)
+            self._carry = _last_rows(panel, features, carry)
+        else:
+            panel, features = self._no_panel, self._no_features
         self.next_seq += 1
         late = 0 if self._builder is None else self._builder.late - late_before
-        return ShardOutput(batch.seq, batch.watermark_ns, sent_ns, len(data), len(ready), late, panel, features, carry)
+        return ShardOutput(
+            first_seq=batch.seq,
+            seq=batch.seq,
+            watermark_ns=batch.watermark_ns,
+            sent_ns=sent_ns,
+            n_ticks=len(data),
+            n_bars=len(ready),
+            n_late=late,
+            panel=panel,
+            features=features,
+            carry=carry,
+        )
 
     def _own(self, data: Any) -> Any:
         if self._takes_all:
@@ -129,14 +150,16 @@ class ShardProcessor:
             return data  # type: ignore[no-any-return]
         done = self._builder.update(data)
         closed = self._builder.advance(watermark_ns)
-        return BarBatch.concat((done, closed))
+        return _joined(done, closed)
 
     def _release(self, new: BarBatch, watermark_ns: int) -> BarBatch:
-        bars = BarBatch.concat((self._held, new))
+        bars = _joined(self._held, new)
+        if not len(bars):
+            return bars
         limit = watermark_ns if self._builder is None else watermark_ns - self._late_ns
         ready = bars.ts_ns <= limit
         if ready.all():
-            self._held = BarBatch.empty()
+            self._held = _NO_BARS
             return bars
         self._held = bars.take(~ready)
         return bars.take(ready)
@@ -166,9 +189,14 @@ class ShardProcessor:
 
 def _last_rows(panel: BarPanel, features: FloatArray, carry: FloatArray) -> FloatArray:
     """Return each symbol's features at its last bar; `carry` where it has none."""
-    if len(panel) == 0:
-        return carry
     has_bar = np.isfinite(panel.close)
     last = len(panel) - 1 - np.argmax(has_bar[::-1], axis=0)
     rows = features[last, np.arange(panel.n_symbols)]
     return np.where(np.reshape(has_bar.any(axis=0), (-1, 1)), rows, carry)
+
+
+def _joined(first: BarBatch, second: BarBatch) -> BarBatch:
+    # Most batches of ticks complete no bar, and this is asked for every one of them.
+    if not len(second):
+        return first
+    return BarBatch.concat((first, second)) if len(first) else second

@@ -30,6 +30,7 @@ from trader.core.protocols import FeedBatch, FeedInfo, Predictor
 from trader.data.buffer import BoundedBuffer
 from trader.data.feeds import open_feed
 from trader.engine.build import build_decider, build_shard
+from trader.engine.coalesce import Coalescer
 from trader.engine.decider import Decider
 from trader.engine.journal import Journal
 from trader.engine.monitor import Monitor
@@ -45,6 +46,9 @@ from trader.telemetry.log import LogConfig, configure_logging, get_logger
 __all__ = ["CONTROL", "WINDOW", "DecisionActor", "FeedPump", "RunContext", "SymbolShard"]
 
 WINDOW = 16
+_MAX_SILENT = 8
+_ROW_BYTES = 64
+_INLINE_BYTES = 64 * 1024
 CONTROL = "control"
 """Concurrency group of calls that must be answered while the actor works."""
 
@@ -125,9 +129,10 @@ class FeedPump(_Actor):
                 break
             if speed and batch.watermark_ns >= self._context.start_ns:
                 time.sleep(1.0 / speed)
-            ref = ray.put(batch)
+            # A small batch travels in the call itself; a large one is put into shared memory once for all shards.
+            message = batch if len(batch.data) * _ROW_BYTES < _INLINE_BYTES else ray.put(batch)
             sent_ns = time.time_ns()
-            pending.extend(shard.push.remote(epoch, ref, sent_ns) for shard in shards)
+            pending.extend(shard.push.remote(epoch, message, sent_ns) for shard in shards)
             while len(pending) > WINDOW * len(shards):
                 ray.get(pending.popleft())
         ray.get(list(pending))
@@ -145,6 +150,8 @@ class SymbolShard(_Actor):
         self._checkpoints = CheckpointFolder(context.checkpoint_dir, shard)
         self._processor: ShardProcessor | None = None
         self._decision: Any = None
+        self._coalescer = Coalescer(0)
+        self._resent_until = -1
         self._pending: collections.deque[Any] = collections.deque()
 
     def reset(self, epoch: int, durable_batch: int, decision: Any) -> int:
@@ -155,6 +162,8 @@ class SymbolShard(_Actor):
             processor.restore(found[1])
         self._processor = processor
         self._decision = decision
+        self._coalescer = Coalescer(_MAX_SILENT)
+        self._resent_until = durable_batch
         self._pending.clear()
         self._epoch = epoch
         self._log.info("reset", epoch=epoch, next_batch=processor.next_seq)
@@ -168,15 +177,22 @@ class SymbolShard(_Actor):
         if batch.seq < processor.next_seq:
             return
         output = processor.process(batch, sent_ns)
+        if batch.seq > self._resent_until:
+            self._send(epoch, self._coalescer.add(output))
+        if (batch.seq + 1) % self._context.settings.ray.checkpoint_every == 0:
+            self._checkpoints.save(batch.seq, processor.state())
+
+    def _send(self, epoch: int, output: ShardOutput | None) -> None:
+        if output is None:
+            return
         self._pending.append(self._decision.push.remote(epoch, self._shard, output))
         while len(self._pending) > WINDOW:
             ray.get(self._pending.popleft())
-        if (batch.seq + 1) % self._context.settings.ray.checkpoint_every == 0:
-            self._checkpoints.save(batch.seq, processor.state())
 
     def drain(self, epoch: int) -> None:
         """Wait until everything pushed so far has been decided on."""
         self._check(epoch)
+        self._send(epoch, self._coalescer.flush())
         while self._pending:
             ray.get(self._pending.popleft())
 

@@ -9,9 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from trader.core.market import Universe
 from trader.core.protocols import FeedInfo, Prediction
+from trader.data.content import describe
+from trader.data.replay import ReplayFeed
 from trader.data.simulated import SimulatedMarket
+from trader.data.simulation.ticks import simulate_trades
 from trader.engine.build import build_decider, build_shard
+from trader.engine.coalesce import Coalescer
 from trader.engine.decider import Decider
 from trader.engine.history import feature_schema
 from trader.engine.join import split_symbols
@@ -129,6 +134,46 @@ def test_a_missing_shard_holds_the_decision(outputs: list[list[ShardOutput]], tm
     assert decider.next_batch == 0
     decider.accept(1, outputs[0][1])
     assert decider.next_batch == 1
+
+
+@pytest.mark.parametrize("max_silent", [0, 3, 1000])
+def test_held_back_silence_changes_nothing(tmp_path: Path, max_silent: int) -> None:
+    """Ticks of which few batches complete a bar: sparing the messages of the others gives the same decisions."""
+    trades = simulate_trades(20_000, N_SYMBOLS, seed=2)
+    info = describe("ticks", trades, Universe(tuple("ABCDE")))
+    feed = ReplayFeed(trades, info, batch_rows=37)
+    settings = load_settings(None, None, {"bars": {"kind": "dollar", "size": 1e6}})
+    ids = split_symbols(N_SYMBOLS, 2)
+    found = {}
+    for name, silence in (("plain", None), ("spared", max_silent)):
+        store = Store.open(f"sqlite:///{tmp_path}/{name}.db", synchronous="normal")
+        store.create_run(_record(info, settings))
+        decider = build_decider(
+            run_id="r",
+            info=info,
+            settings=settings,
+            start_ns=0,
+            symbol_ids=ids,
+            predictor=_Momentum(),
+            store=store,
+            commit_every=1,
+        )
+        shards = [build_shard(info, own, settings) for own in ids]
+        spares = [Coalescer(silence or 0) for _ in ids]
+        for batch in feed.batches():
+            for shard, spare in enumerate(spares):
+                output = spare.add(shards[shard].process(batch))
+                if output is not None:
+                    decider.accept(shard, output)
+        for shard, spare in enumerate(spares):
+            held = spare.flush()
+            if held is not None:
+                decider.accept(shard, held)
+        table = store.decisions("r")
+        found[name] = (table.ts_ns.tolist(), table.target.tolist(), table.equity.tolist(), decider.counters)
+    assert len(found["plain"][0]) > 50
+    assert found["plain"][3].ticks == 20_000
+    assert str(found["plain"]) == str(found["spared"])
 
 
 def test_a_symbol_without_bars_keeps_its_features(outputs: list[list[ShardOutput]]) -> None:
