@@ -27,7 +27,7 @@ from trader.settings import BarSettings, FeatureSettings, FeedSettings, RaySetti
 __all__ = ["run"]
 
 _RATE = 100_000
-_BATCH_ROWS = 200
+_BATCH_ROWS = 300
 _SMALL_BATCH_ROWS = 50
 _PASSES: tuple[tuple[str, Role, int], ...] = (
     ("actors", "ours", _BATCH_ROWS),

@@ -64,6 +64,11 @@ class Columns:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Messages are pickled for every call between actors; going through the fields by name costs more than
+        # the arrays themselves.
+        return _rebuild, (type(self), *(getattr(self, name) for name in self.DTYPES))
+
     def columns(self) -> dict[str, NDArray[Any]]:
         """Return the columns by name, in declaration order, without copying."""
         return {name: getattr(self, name) for name in self.DTYPES}
@@ -118,3 +123,12 @@ class Columns:
 def _column_setters(table: type[Columns]) -> tuple[tuple[str, Callable[[Columns, NDArray[Any]], None]], ...]:
     """Return what writes each slot of a frozen table, for `from_records` alone."""
     return tuple((name, getattr(table, name).__set__) for name in table.DTYPES)
+
+
+def _rebuild(table: type[Columns], *columns: NDArray[Any]) -> Columns:
+    """Return a pickled table; its columns passed the checks when it was made."""
+    rebuilt = object.__new__(table)
+    for (_, set_column), column in zip(_column_setters(table), columns, strict=True):  # type: ignore[arg-type]
+        column.flags.writeable = False
+        set_column(rebuilt, column)
+    return rebuilt
