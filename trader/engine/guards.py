@@ -91,7 +91,7 @@ def run_guards(settings: Settings, on_progress: Progress | None = None) -> Guard
         with Store.open(kept.store_url, synchronous="normal") as store:
             honest = prepare_run(kept, store, mode="backtest", on_progress=on_progress)
             results = {"honest": _trade(honest, store, None)}
-            results["leaked"] = _trade(_another(honest, store, "leaked"), store, _tomorrow(honest))
+            results["leaked"] = _trade(_cheating(honest, store, "leaked"), store, _tomorrow(honest))
             shuffled = prepare_run(
                 kept,
                 store,
@@ -113,8 +113,12 @@ def _tomorrow(prepared: Prepared) -> Predictor:
     return _Tomorrow(panel.close[np.searchsorted(panel.ts_ns, plan.start_ns) :])
 
 
-def _another(prepared: Prepared, store: Store, suffix: str) -> Prepared:
-    plan = dataclasses.replace(prepared.plan, run_id=f"{prepared.plan.run_id}-{suffix}")
+def _cheating(prepared: Prepared, store: Store, suffix: str) -> Prepared:
+    settings = prepared.plan.settings
+    # What is known of tomorrow is worth nothing the day after: the cheat renews every bar, and wholly.
+    free = {"rebalance_every": 1, "max_turnover": 2.0 * settings.sizing.max_gross}
+    settings = settings.model_copy(update={"sizing": settings.sizing.model_copy(update=free)})
+    plan = dataclasses.replace(prepared.plan, run_id=f"{prepared.plan.run_id}-{suffix}", settings=settings)
     other = dataclasses.replace(prepared, plan=plan)
     record_run(other, store)
     return other
