@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from benchmarks.environments import Peer
 from benchmarks.machine import versions_of
@@ -21,9 +22,11 @@ from trader.core.market import BarPanel
 from trader.data.simulated import SimulatedMarket
 from trader.engine.backtest import run_backtest
 from trader.engine.prepare import Prepared, prepare_run
+from trader.models.base import MODELS, ArrayModel
 from trader.settings import (
     FeatureSettings,
     FeedSettings,
+    GateSettings,
     ModelSettings,
     RunSettings,
     Settings,
@@ -34,21 +37,57 @@ from trader.storage import Store
 
 __all__ = ["run"]
 
+FloatArray = NDArray[np.float64]
+
 _N_SYMBOLS = 20
 _N_TRAINING = 1_000
 _BOUNDARY = (_N_TRAINING - 1, _N_TRAINING)
 """Rows of the last bar of training and the first of trading."""
 _FAMILIES = ("returns", "momentum", "volatility", "rsi", "macd", "bollinger", "atr", "volume")
 _PASSES: tuple[tuple[str, Role, int | None, str], ...] = (
-    ("trader backtest", "ours", None, "features, ensemble, sizing, risk gate, broker, ledger and SQLite store"),
-    ("trader backtest, 256 instants a batch", "variant", 256, "the same with feed.batch_slices=256"),
+    (
+        "trader backtest",
+        "ours",
+        None,
+        "MACD cross: features, ensemble, sizing, risk gate, broker, ledger, SQLite store",
+    ),
+    ("trader backtest, an instant a batch", "variant", 1, "the same with feed.batch_slices=1, the steps of a live run"),
 )
+_SIZING = SizingSettings(
+    target_volatility=0.05,
+    volatility_halflife=500.0,
+    max_weight=0.3,
+    max_gross=3.0,
+    max_net=3.0,
+    max_turnover=3.0,
+    rebalance_band=0.04,
+)
+_GATE = GateSettings(max_position_weight=0.5, max_gross=4.0, max_net=4.0, max_daily_loss=0.5, max_drawdown=0.95)
+"""Weights change slowly, and limits are checked but far: within the band, what makes orders is a cross."""
 _N_BACKTESTING = 5
 """Symbols that backtesting.py trades: it takes them one by one, so fewer do not change its rate."""
 
 
+class MacdCross(ArrayModel):
+    """Long while the EMA of 12 closes is above that of 26, else short: the score is the sign of `macd`."""
+
+    name = "macd_cross"
+    PARAMS = ()
+    ARRAYS = ("column",)
+
+    column: NDArray[np.int64]
+
+    def _fit(self, features: FloatArray, target: FloatArray, names: tuple[str, ...], seed: int) -> None:  # noqa: ARG002
+        self.column = np.array([names.index("macd")])
+
+    def _scores(self, features: FloatArray) -> FloatArray:
+        scores: FloatArray = np.sign(features[:, self.column[0]])
+        return scores
+
+
 def run(options: Options) -> Result:
     """Measure symbol-bars per second from bars in memory to committed decisions."""
+    MODELS[MacdCross.name] = f"{__name__}:{MacdCross.__name__}"
     n_instants = 2_000 if options.quick else 11_000
     market = SimulatedMarket(SimulationSettings(n_symbols=_N_SYMBOLS, n_days=n_instants), seed=SEED)
     panel = market.panel()
@@ -103,13 +142,14 @@ def run(options: Options) -> Result:
 
 
 def _settings(file: Path, runs_dir: Path, panel: BarPanel) -> Settings:
-    """Return settings like those of the demo: bars before the start only warm up, targets are renewed every 5 days."""
+    """Return settings of a cross that is looked at every bar and traded at once; bars before the start warm up."""
     last, first = (str(panel.ts_ns[row].astype("datetime64[ns]").astype("datetime64[D]")) for row in _BOUNDARY)
     return Settings(
         feed=FeedSettings(kind="file", path=file, data_kind="bars", start=first),
         features=FeatureSettings(families=_FAMILIES),
-        models=ModelSettings(members=("momentum",), train_end=last, n_splits=2),
-        sizing=SizingSettings(rebalance_every=5),
+        models=ModelSettings(members=(MacdCross.name,), train_end=last, n_splits=2),
+        sizing=_SIZING,
+        risk=_GATE,
         run=RunSettings(runs_dir=runs_dir, seed=SEED),
     )
 

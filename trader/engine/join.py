@@ -47,6 +47,8 @@ def join_shards(outputs: Sequence[ShardOutput], symbol_ids: Sequence[NDArray[np.
     symbol_ids : sequence of ndarray of int32
         The symbols of each shard.
     """
+    if len(outputs) == 1:
+        return _only(outputs[0])
     n_symbols = sum(ids.size for ids in symbol_ids)
     n_features = outputs[0].features.shape[2]
     ts_ns = np.unique(np.concatenate([output.panel.ts_ns for output in outputs]))
@@ -62,14 +64,24 @@ def join_shards(outputs: Sequence[ShardOutput], symbol_ids: Sequence[NDArray[np.
         features[cells] = output.features
         carry[ids] = output.carry
     panel = BarPanel(ts_ns=ts_ns, ts_open_ns=ts_open, **fields)
-    return Joined(panel, _carry_forward(features, np.isfinite(panel.close), carry))
+    has_bar = np.isfinite(panel.close)
+    if not has_bar.all():
+        _carry_forward(features, has_bar, carry)
+    return Joined(panel, features)
 
 
-def _carry_forward(features: FloatArray, has_bar: NDArray[np.bool_], carry: FloatArray) -> FloatArray:
-    if has_bar.all():
-        return features
+def _only(output: ShardOutput) -> Joined:
+    """Return what a single shard made of all symbols, uncopied unless a bar is missing."""
+    features, has_bar = output.features, np.isfinite(output.panel.close)
+    if not has_bar.all():
+        features = features.copy()
+        _carry_forward(features, has_bar, output.carry)
+    return Joined(output.panel, features)
+
+
+def _carry_forward(features: FloatArray, has_bar: NDArray[np.bool_], carry: FloatArray) -> None:
+    """Give symbols without a bar the features of their last one, in place."""
     for row in range(features.shape[0]):
         before = carry if row == 0 else features[row - 1]
         missing = ~has_bar[row]
         features[row, missing] = before[missing]
-    return features

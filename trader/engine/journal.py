@@ -25,7 +25,7 @@ class Journal:
     """
 
     def __init__(self, log: Any, run_id: str, universe: Universe) -> None:
-        self._log = log
+        self._log = log.bind()  # a logger of the moment: the one given looks up the configuration at every call
         self._run_id = run_id
         self._symbols = universe.symbols
 

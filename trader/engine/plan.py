@@ -23,6 +23,8 @@ __all__ = ["RunPlan", "make_plan", "new_run_id", "periods_per_year"]
 _DAY_NS = 86_400_000_000_000
 _YEAR_NS = 365.25 * _DAY_NS
 _TRADING_DAYS = 252.0
+_BACKTEST_SLICES = 256
+"""Instants a batch of a backtest whose settings leave it open: decisions do not depend on it, only speed does."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -92,6 +94,9 @@ def make_plan(settings: Settings, info: FeedInfo, *, mode: RunMode, run_id: str 
         # The feed must know it too: it sends what is only warm-up in large batches.
         start = _whole_us(train_end) + 1000
         feed = settings.feed.model_copy(update={"start": _iso(start, "us")})
+        settings = settings.model_copy(update={"feed": feed})
+    if mode == "backtest" and "batch_slices" not in settings.feed.model_fields_set:
+        feed = settings.feed.model_copy(update={"batch_slices": _BACKTEST_SLICES})
         settings = settings.model_copy(update={"feed": feed})
     if model.load_from is None and start <= train_end:
         raise SettingsError(
