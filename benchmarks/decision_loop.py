@@ -63,7 +63,7 @@ _SIZING = SizingSettings(
     rebalance_band=0.04,
 )
 _GATE = GateSettings(max_position_weight=0.5, max_gross=4.0, max_net=4.0, max_daily_loss=0.5, max_drawdown=0.95)
-"""Weights change slowly, and limits are checked but far: within the band, what makes orders is a cross."""
+"""Weights change slowly, and limits are wide: beyond the band, most orders come from a cross."""
 _N_BACKTESTING = 5
 """Symbols that backtesting.py trades: it takes them one by one, so fewer do not change its rate."""
 
