@@ -144,10 +144,6 @@ def backtest(
             "models": {"train_end": train_end, "load_from": models},
         },
     )
-    if "batch_slices" not in settings.feed.model_fields_set:
-        # How many instants travel together does not change decisions, only the time they take.
-        fast = settings.feed.model_copy(update={"batch_slices": 256})
-        settings = settings.model_copy(update={"feed": fast})
     from trader.bootstrap import backtest as run_backtest
 
     _go(settings, as_json, lambda hooks: run_backtest(settings, hooks))
