@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trader.core.errors import DataError
+from trader.core.errors import DataError, SettingsError
 from trader.core.market import BAR_FIELDS, BarPanel
 from trader.features.families import FAMILIES, choose
 from trader.features.family import COLUMNS, Family
@@ -18,6 +18,8 @@ from trader.settings import FeatureSettings
 __all__ = ["FeatureEngine"]
 
 FloatArray = NDArray[np.float64]
+
+_MAX_STATE_BYTES = 4 << 30
 
 
 class FeatureEngine:
@@ -38,7 +40,7 @@ class FeatureEngine:
     Raises
     ------
     SettingsError
-        If a family or a field does not exist.
+        If a family or a field does not exist, or the windows would not fit into memory.
 
     Notes
     -----
@@ -78,6 +80,13 @@ class FeatureEngine:
             at += family.block.size
         self.names: tuple[str, ...] = tuple(names)
         self._block = np.concatenate([np.full(HEAD, np.nan), *(family.block for family in self._families.values())])
+        needed = n_symbols * self._block.nbytes
+        if needed > _MAX_STATE_BYTES:
+            raise SettingsError(
+                f"features.bars_per_day={settings.bars_per_day:g} makes the windows of {n_symbols} symbols take "
+                f"{needed / 2**30:.1f} GiB; {_MAX_STATE_BYTES / 2**30:g} are allowed: lower it, or name fewer "
+                "features.families"
+            )
         self._memory = np.tile(self._block, (n_symbols, 1))
         self._last = np.full((n_symbols, len(names)), np.nan)
         self._bars = np.full((1, n_symbols, len(BAR_FIELDS)), np.nan)

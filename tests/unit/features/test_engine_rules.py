@@ -55,6 +55,12 @@ def test_unknown_names_are_refused():
         FeatureEngine(1, frozenset({"closes"}), FeatureSettings())
 
 
+def test_windows_beyond_memory_are_refused():
+    """One-second bars of many symbols would take more memory than there is: said before it is taken."""
+    with pytest.raises(SettingsError, match=r"features\.bars_per_day=23400 .* 64 symbols .* GiB; 4 are allowed"):
+        FeatureEngine(64, frozenset(BAR_FIELDS), FeatureSettings(bars_per_day=23_400))
+
+
 def test_everything_is_finite_after_the_warm_up(panel):
     """From bar `warmup` on, no feature of simulated data is missing; the bar before, one is."""
     engine = FeatureEngine(4, EVERYTHING, FeatureSettings())
