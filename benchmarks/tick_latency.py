@@ -152,9 +152,9 @@ class TimedProcessor:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._processor, name)
 
-    def process(self, batch: FeedBatch, sent_ns: int = 0) -> ShardOutput:
+    def process(self, batch: FeedBatch) -> ShardOutput:
         """Process one batch and note the latency of each of its ticks."""
-        output = self._processor.process(batch, sent_ns)
+        output = self._processor.process(batch)
         taken = time.time_ns() - batch.data.ts_recv_ns  # type: ignore[union-attr]
         self.latency_ns.append(taken)
         if output.n_bars:

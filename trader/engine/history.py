@@ -13,6 +13,7 @@ from trader.core.errors import DataError
 from trader.core.market import BarBatch
 from trader.core.protocols import Feed
 from trader.data.quality import QualityReport, inspect
+from trader.engine.build import build_shard
 from trader.engine.join import join_shards
 from trader.engine.shard import ShardProcessor
 from trader.features import CrossSection
@@ -50,13 +51,7 @@ class History:
 
 def whole_shard(feed: Feed, settings: Settings) -> ShardProcessor:
     """Return a shard that holds every symbol of the feed."""
-    return ShardProcessor(
-        feed.info,
-        np.arange(len(feed.info.universe), dtype=np.int32),
-        bars=settings.bars,
-        features=settings.features,
-        max_late_ms=settings.feed.max_late_ms,
-    )
+    return build_shard(feed.info, np.arange(len(feed.info.universe), dtype=np.int32), settings)
 
 
 def feature_schema(shard: ShardProcessor, n_symbols: int) -> FeatureSchema:

@@ -91,13 +91,14 @@ def prepare_run(
             on_progress=report,
             transform_target=transform_target,
         )
+        ensemble = trained.ensemble
         training: dict[str, Any] | None = trained.report.to_dict()
-        save_ensemble(trained.ensemble, plan.model_dir, {"training": training, "data": feed.info.fingerprint})
+        save_ensemble(ensemble, plan.model_dir, {"training": training, "data": feed.info.fingerprint})
     else:
         schema = feature_schema(whole_shard(feed, settings), len(feed.info.universe))
         plan = _with_models(plan, settings.models.load_from)
+        ensemble = load_ensemble(plan.model_dir)
         training = None
-    ensemble = load_ensemble(plan.model_dir)
     prepared = Prepared(plan, feed, schema, tuple(ensemble.members), quality, training)
     record_run(prepared, store)
     return prepared

@@ -30,10 +30,6 @@ class ShardOutput:
     ----------
     first_seq, seq : int
         The feed batches it covers; all but the last completed no bar.
-    watermark_ns : int
-        Of the last.
-    sent_ns : int
-        Wall time at which the feed sent it; 0 when nobody measures.
     n_ticks, n_bars, n_late : int
         Rows of this shard in the batch, bars it completed, ticks too late for their bar.
     panel : BarPanel
@@ -46,8 +42,6 @@ class ShardOutput:
 
     first_seq: int
     seq: int
-    watermark_ns: int
-    sent_ns: int
     n_ticks: int
     n_bars: int
     n_late: int
@@ -104,7 +98,7 @@ class ShardProcessor:
         """Features that the feed's fields do not allow, and why."""
         return self._engine.left_out
 
-    def process(self, batch: FeedBatch, sent_ns: int = 0) -> ShardOutput:
+    def process(self, batch: FeedBatch) -> ShardOutput:
         """Return the bars and features that this batch completes.
 
         Raises
@@ -129,8 +123,6 @@ class ShardProcessor:
         return ShardOutput(
             first_seq=batch.seq,
             seq=batch.seq,
-            watermark_ns=batch.watermark_ns,
-            sent_ns=sent_ns,
             n_ticks=len(data),
             n_bars=len(ready),
             n_late=late,

@@ -131,8 +131,7 @@ class FeedPump(_Actor):
                 time.sleep(1.0 / speed)
             # A small batch travels in the call itself; a large one is put into shared memory once for all shards.
             message = batch if len(batch.data) * _ROW_BYTES < _INLINE_BYTES else ray.put(batch)
-            sent_ns = time.time_ns()
-            pending.extend(shard.push.remote(epoch, message, sent_ns) for shard in shards)
+            pending.extend(shard.push.remote(epoch, message) for shard in shards)
             while len(pending) > WINDOW * len(shards):
                 ray.get(pending.popleft())
         ray.get(list(pending))
@@ -169,14 +168,14 @@ class SymbolShard(_Actor):
         self._log.info("reset", epoch=epoch, next_batch=processor.next_seq)
         return processor.next_seq
 
-    def push(self, epoch: int, batch: FeedBatch, sent_ns: int) -> None:
+    def push(self, epoch: int, batch: FeedBatch) -> None:
         """Process one batch and pass the result on; batches before the next one are repeats and ignored."""
         self._check(epoch)
         processor = self._processor
         assert processor is not None  # noqa: S101 - an epoch is only ever set together with a processor
         if batch.seq < processor.next_seq:
             return
-        output = processor.process(batch, sent_ns)
+        output = processor.process(batch)
         if batch.seq > self._resent_until:
             self._send(epoch, self._coalescer.add(output))
         if (batch.seq + 1) % self._context.settings.ray.checkpoint_every == 0:

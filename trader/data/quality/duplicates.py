@@ -31,14 +31,12 @@ class Duplicates:
     def findings(self, market: MarketHistory) -> list[Finding]:
         """Return the symbols with repeated stamps."""
         bars = market.bars
-        rows = np.flatnonzero(repeated(bars))
         found = []
-        for symbol_id in np.unique(bars.symbol_id[rows]):
-            mine = rows[bars.symbol_id[rows] == symbol_id]
+        for symbol, mine in market.by_symbol(np.flatnonzero(repeated(bars))):
             found.append(
                 Finding(
                     self.name,
-                    market.universe.symbols[symbol_id],
+                    symbol,
                     int(bars.ts_ns[mine].min()),
                     f"{mine.size} bars repeat the stamp of another; the first of each is kept",
                     "warning",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +80,12 @@ class MarketHistory:
             columns = (bars.ts_ns, bars.open, bars.close, bars.volume)
             histories.append(SymbolHistory(symbol, symbol_id, *(column[rows] for column in columns)))
         return cls(bars, universe, tuple(histories))
+
+    def by_symbol(self, rows: NDArray[np.intp]) -> Iterator[tuple[str, NDArray[np.intp]]]:
+        """Yield each symbol that has some of the `rows` of `bars`, with its own, in the order given."""
+        ids = self.bars.symbol_id[rows]
+        for symbol_id in np.unique(ids):
+            yield self.universe.symbols[symbol_id], rows[ids == symbol_id]
 
     @functools.cached_property
     def calendar(self) -> IntArray:

@@ -28,14 +28,12 @@ class Prices:
     def findings(self, market: MarketHistory) -> list[Finding]:
         """Return the symbols with such closes."""
         bars = market.bars
-        rows = np.flatnonzero(unpriced(bars))
         found = []
-        for symbol_id in np.unique(bars.symbol_id[rows]):
-            mine = rows[bars.symbol_id[rows] == symbol_id]
+        for symbol, mine in market.by_symbol(np.flatnonzero(unpriced(bars))):
             found.append(
                 Finding(
                     self.name,
-                    market.universe.symbols[symbol_id],
+                    symbol,
                     int(bars.ts_ns[mine[0]]),
                     f"{mine.size} closes are not positive numbers, the first is {bars.close[mine[0]]:g}",
                     "critical",

@@ -28,14 +28,12 @@ class TimeTravel:
     def findings(self, market: MarketHistory) -> list[Finding]:
         """Return the symbols with such bars."""
         bars = market.bars
-        rows = np.flatnonzero(misplaced(bars))
         found = []
-        for symbol_id in np.unique(bars.symbol_id[rows]):
-            mine = rows[bars.symbol_id[rows] == symbol_id]
+        for symbol, mine in market.by_symbol(np.flatnonzero(misplaced(bars))):
             found.append(
                 Finding(
                     self.name,
-                    market.universe.symbols[symbol_id],
+                    symbol,
                     int(bars.ts_ns[mine[0]]),
                     f"{mine.size} bars open after their close or come after a later close",
                     "critical",
