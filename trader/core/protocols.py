@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self, runtime_checkable
 
@@ -19,6 +19,8 @@ __all__ = [
     "Feed",
     "FeedBatch",
     "FeedInfo",
+    "FitMonitor",
+    "Forecast",
     "MarketBatch",
     "Model",
     "Prediction",
@@ -27,6 +29,10 @@ __all__ = [
 ]
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+FitMonitor = Callable[[int, int, Mapping[str, float]], bool]
+"""Told of each step of a fit (an epoch, a block of trees): its number from 1, how many there are, and its metrics
+(`train_loss`, `validation_loss`, …); returns False to end the fit with what was learnt so far."""
 MarketBatch = TradeBatch | QuoteBatch | BarBatch
 BatchKind = Literal["trades", "quotes", "bars"]
 
@@ -112,30 +118,89 @@ class Prediction:
 class Predictor(Protocol):
     """Turns features into scores: in process, or by a handle of Ray Serve."""
 
-    def __call__(self, features: FloatArray) -> Prediction:
-        """Score features of shape (n_slices, n_symbols, n_features)."""
+    @property
+    def context(self) -> int:
+        """Instants that a score looks at, its own included; 1 where rows are all that matters."""
         ...
+
+    def __call__(self, features: FloatArray, n_context: int = 0) -> Prediction:
+        """Score all but the first `n_context` instants of features (n_context + n_slices, n_symbols, n_features).
+
+        The first `n_context` instants are the past that a sequence model reads; more than `context` - 1 of them
+        change nothing, fewer count as unknown.
+        """
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Forecast:
+    """What one model says of many instants, in units of the target it was fitted on.
+
+    Parameters
+    ----------
+    score : ndarray of shape (n_slices, n_symbols)
+        Expected target; NaN abstains, and then the other fields are NaN in that cell too.
+    probability_up : ndarray of shape (n_slices, n_symbols)
+        Chance that the target is positive.
+    quantiles : ndarray of shape (n_slices, n_symbols, n_levels)
+        Of the target, not falling along the last axis.
+    levels : tuple of float
+        The levels of `quantiles`, rising, inside (0, 1).
+    volatility : ndarray of shape (n_slices, n_symbols)
+        Standard deviation of the target.
+    """
+
+    score: FloatArray
+    probability_up: FloatArray
+    quantiles: FloatArray
+    levels: tuple[float, ...]
+    volatility: FloatArray
 
 
 @runtime_checkable
 class Model(Protocol):
-    """A regression from one row of features to one score.
+    """From a panel of features to scores.
 
-    Rows are independent: predicting a batch equals predicting each row. Equal seed and data give equal scores.
+    What a model says of an instant depends on that instant and the `context` - 1 before it, never on what comes
+    after or on how many instants are asked for at once. Equal seed and data give equal models.
     """
 
     name: str
     """Registered kind, as in `trader.models.base.create(name)`."""
 
     feature_names: tuple[str, ...]
-    """The schema it was fitted on; empty before `fit`."""
+    """The schema it was fitted on; empty before `fit_panel`."""
 
-    def fit(self, features: FloatArray, target: FloatArray, *, feature_names: tuple[str, ...], seed: int = 0) -> Self:
-        """Learn from features (n_rows, n_features, NaN allowed) and target (n_rows,); return itself."""
+    @property
+    def context(self) -> int:
+        """Instants that a score looks at, its own included; 1 for a model of single rows."""
         ...
 
-    def predict(self, features: FloatArray) -> FloatArray:
-        """Return scores of shape (n_rows,)."""
+    def fit_panel(
+        self,
+        features: FloatArray,
+        target: FloatArray,
+        *,
+        feature_names: tuple[str, ...],
+        seed: int = 0,
+        instants: IntArray | None = None,
+        weight: FloatArray | None = None,
+        monitor: FitMonitor | None = None,
+    ) -> Self:
+        """Learn from features (n_slices, n_symbols, n_features) and target (n_slices, n_symbols); return itself.
+
+        NaN is missing in both. Only labels at `instants` (rising positions; None is all) are read; a sequence
+        model also reads the features of the instants before each. `weight` (n_slices, n_symbols), not negative,
+        says how much a label counts.
+        """
+        ...
+
+    def predict_panel(self, features: FloatArray, n_context: int = 0) -> FloatArray:
+        """Return the scores (n_slices, n_symbols) of all but the first `n_context` instants of the features."""
+        ...
+
+    def forecast(self, features: FloatArray, n_context: int = 0) -> Forecast:
+        """Return scores, chances, quantiles and volatility of all but the first `n_context` instants."""
         ...
 
     def save(self, folder: Path) -> None:

@@ -23,11 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trader.core.errors import DataError, ModelError, NotFoundError
-from trader.core.protocols import Model
+from trader.core.protocols import FitMonitor, Model
 
 __all__ = ["MODELS", "ArrayModel", "check_schema", "create", "min_known", "model_class"]
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 MODELS: dict[str, str] = {
     "momentum": "trader.models.momentum:Momentum",
@@ -116,6 +117,8 @@ class ArrayModel(abc.ABC):
 
     feature_names: tuple[str, ...] = ()
 
+    context: ClassVar[int] = 1
+
     @abc.abstractmethod
     def _fit(self, features: FloatArray, target: FloatArray, names: tuple[str, ...], seed: int) -> None:
         """Learn from rows with a known target and enough known features; missing is NaN."""
@@ -175,6 +178,31 @@ class ArrayModel(abc.ABC):
         if not self.feature_names:
             raise ModelError(f"{self.name} is not fitted; call fit or load before predict")
         return self._scores(check_schema(features, self.feature_names))
+
+    def fit_panel(
+        self,
+        features: FloatArray,
+        target: FloatArray,
+        *,
+        feature_names: tuple[str, ...],
+        seed: int = 0,
+        instants: IntArray | None = None,
+        weight: FloatArray | None = None,
+        monitor: FitMonitor | None = None,
+    ) -> Self:
+        """Learn from the rows of a panel; see `trader.core.protocols.Model`."""
+        chosen = slice(None) if instants is None else instants
+        return self.fit(
+            features[chosen].reshape(-1, features.shape[2]),
+            target[chosen].reshape(-1),
+            feature_names=feature_names,
+            seed=seed,
+        )
+
+    def predict_panel(self, features: FloatArray, n_context: int = 0) -> FloatArray:
+        """Score the rows of all but the first `n_context` instants; see `trader.core.protocols.Model`."""
+        asked = features[n_context:]
+        return self.predict(asked.reshape(-1, asked.shape[2])).reshape(asked.shape[:2])
 
     def save(self, folder: Path) -> None:
         """Write `model.json` and `arrays.safetensors` into `folder`, which must exist."""

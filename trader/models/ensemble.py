@@ -79,25 +79,32 @@ class Ensemble:
         """The last error of each member that ever raised."""
         return MappingProxyType(self._last_errors)
 
-    def __call__(self, features: FloatArray) -> Prediction:
-        """Score features of shape (n_slices, n_symbols, n_features).
+    @property
+    def context(self) -> int:
+        """Instants that a score looks at: the most that any member needs."""
+        return max(member.context for member in self.members.values())
+
+    def __call__(self, features: FloatArray, n_context: int = 0) -> Prediction:
+        """Score all but the first `n_context` instants of features (n_context + n_slices, n_symbols, n_features).
 
         Raises
         ------
         DataError
-            If the shape is not that of the schema.
+            If the shape is not that of the schema, or `n_context` not a number of its instants.
         """
         rows: FloatArray = np.ascontiguousarray(features, dtype=np.float64)
         if rows.ndim != 3 or rows.shape[2] != len(self.feature_names):
             raise DataError(
                 f"features have shape {rows.shape}; (n_slices, n_symbols, {len(self.feature_names)}) is needed"
             )
-        shape = rows.shape[:2]
-        rows = rows.reshape(shape[0] * shape[1], rows.shape[2])
-        scores = np.empty((len(self.members), rows.shape[0]))
+        if not 0 <= n_context <= rows.shape[0]:
+            raise DataError(f"n_context={n_context} is not allowed; features hold {rows.shape[0]} instants")
+        shape = (rows.shape[0] - n_context, rows.shape[1])
+        scores = np.empty((len(self.members), shape[0] * shape[1]))
         for position, (key, member) in enumerate(self.members.items()):
+            past = min(n_context, member.context - 1)
             try:
-                scores[position] = member.predict(rows)
+                scores[position] = member.predict_panel(rows[n_context - past :], past).reshape(-1)
             except Exception as error:  # noqa: BLE001 - what ails one member must not stop the others; it is counted
                 self._failures[key] += 1
                 self._last_errors[key] = repr(error)
