@@ -1,7 +1,8 @@
-"""The tables. All but `runs` (its end) and `loop_state` (the latest) are append-only, held so by triggers.
+"""The tables of runs, and the list of all that are append-only, held so by triggers.
 
-Arrays are little-endian float64 blobs of shape (n_symbols,); `members` is (n_members, n_symbols) and `features`
-(n_symbols, n_features). JSON is text. A number that is NaN in memory is NULL in a numeric column.
+Of these, all but `runs` (its end) and `loop_state` (the latest) are. Arrays are little-endian float64 blobs of shape
+(n_symbols,); `members` is (n_members, n_symbols) and `features` (n_symbols, n_features). JSON is text. A number that
+is NaN in memory is NULL in a numeric column.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Integer,
     LargeBinary,
-    MetaData,
     SmallInteger,
     String,
     Table,
     Text,
     UniqueConstraint,
 )
+
+from trader.storage.metadata import METADATA, ROW_NUMBER
+from trader.storage.registry_tables import APPEND_ONLY_REGISTRY
 
 __all__ = [
     "APPEND_ONLY",
@@ -36,21 +39,8 @@ __all__ = [
     "runs",
 ]
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 """The migration that makes exactly these tables."""
-
-METADATA = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    }
-)
-
-# SQLite numbers rows by itself only where the type is spelled INTEGER.
-_RowNumber = BigInteger().with_variant(Integer(), "sqlite")
 
 
 def _run_id(*, primary_key: bool = True) -> Column[str]:
@@ -146,7 +136,7 @@ fills = Table(
 events = Table(
     "events",
     METADATA,
-    Column("event_no", _RowNumber, primary_key=True, autoincrement=True),
+    Column("event_no", ROW_NUMBER, primary_key=True, autoincrement=True),
     _run_id(primary_key=False),
     Column("digest", String, nullable=False),
     Column("trace_id", String, nullable=False),
@@ -174,5 +164,5 @@ cash_movements = Table(
     Column("reason", String, nullable=False),
 )
 
-APPEND_ONLY: tuple[Table, ...] = (decisions, orders, fills, events, cash_movements)
+APPEND_ONLY: tuple[Table, ...] = (decisions, orders, fills, events, cash_movements, *APPEND_ONLY_REGISTRY)
 """Tables whose rows the database refuses to change or delete."""

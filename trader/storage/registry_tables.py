@@ -1,0 +1,177 @@
+"""The tables of the model registry; `trader.registry` reads and writes them.
+
+What happened is append-only: versions, results, transitions, alias changes, acknowledgements, removals. Three
+small tables say what is so now, and can be derived from those: `model_states`, `model_aliases` and, beside them,
+`model_leases` of those who use a version at this moment.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from trader.storage.metadata import METADATA, ROW_NUMBER
+
+__all__ = [
+    "APPEND_ONLY_REGISTRY",
+    "model_acknowledgements",
+    "model_alias_changes",
+    "model_aliases",
+    "model_environments",
+    "model_leases",
+    "model_removals",
+    "model_results",
+    "model_states",
+    "model_transitions",
+    "model_versions",
+    "models",
+]
+
+_STATES = "'TRAINING', 'STAGING', 'PRODUCTION', 'RETIRED', 'FAILED'"
+_ALIASES = "'champion', 'challenger', 'shadow'"
+
+
+def _number(*, primary_key: bool = False) -> Column[int]:
+    version = ForeignKey("model_versions.number")
+    return Column("number", BigInteger, version, primary_key=primary_key, autoincrement=False, nullable=False)
+
+
+def _said() -> tuple[Column[int], Column[str], Column[str]]:
+    return (
+        Column("ts_ns", BigInteger, nullable=False),
+        Column("who", String, nullable=False),
+        Column("why", Text, nullable=False),
+    )
+
+
+models = Table(
+    "models",
+    METADATA,
+    Column("name", String, primary_key=True),
+    Column("created_ns", BigInteger, nullable=False),
+)
+"""One row a name. Whoever changes anything of a model locks its row first."""
+
+model_environments = Table(
+    "model_environments",
+    METADATA,
+    Column("digest", String, primary_key=True),
+    Column("distributions", Text, nullable=False),
+)
+
+model_versions = Table(
+    "model_versions",
+    METADATA,
+    Column("number", ROW_NUMBER, primary_key=True, autoincrement=True),
+    Column("name", String, ForeignKey("models.name"), nullable=False),
+    Column("major", Integer, nullable=False),
+    Column("minor", Integer, nullable=False),
+    Column("patch", Integer, nullable=False),
+    Column("kind", String, nullable=False),
+    *_said(),
+    Column("parent", BigInteger, ForeignKey("model_versions.number")),
+    Column("environment", String, ForeignKey("model_environments.digest"), nullable=False),
+    Column("lineage", Text, nullable=False),
+    UniqueConstraint("name", "major", "minor", "patch"),
+)
+
+model_results = Table(
+    "model_results",
+    METADATA,
+    _number(primary_key=True),
+    Column("location", String, nullable=False),
+    Column("n_bytes", BigInteger, nullable=False),
+    Column("content_hash", String, nullable=False),
+    Column("suspect", Boolean, nullable=False),
+    Column("metrics", Text, nullable=False),
+    Column("manifest", Text, nullable=False),
+    Column("report", Text, nullable=False),
+)
+"""What training gave; `location` is the artefact's folder, relative to the root of all artefacts."""
+
+model_states = Table(
+    "model_states",
+    METADATA,
+    _number(primary_key=True),
+    Column("state", String, nullable=False),
+    CheckConstraint(f"state IN ({_STATES})", name="state"),
+    Index(None, "state", "number"),
+)
+"""The last `to_state` of each version in `model_transitions`."""
+
+model_transitions = Table(
+    "model_transitions",
+    METADATA,
+    Column("transition_no", ROW_NUMBER, primary_key=True, autoincrement=True),
+    _number(),
+    Column("from_state", String),
+    Column("to_state", String, nullable=False),
+    *_said(),
+    CheckConstraint(f"to_state IN ({_STATES})", name="to_state"),
+    Index(None, "number"),
+)
+
+model_alias_changes = Table(
+    "model_alias_changes",
+    METADATA,
+    Column("change_no", ROW_NUMBER, primary_key=True, autoincrement=True),
+    Column("name", String, ForeignKey("models.name"), nullable=False),
+    Column("alias", String, nullable=False),
+    Column("number", BigInteger, ForeignKey("model_versions.number")),
+    Column("before", BigInteger, ForeignKey("model_alias_changes.change_no")),
+    *_said(),
+    CheckConstraint(f"alias IN ({_ALIASES})", name="alias"),
+    Index(None, "name", "alias"),
+)
+"""`before` is the change whose version a rollback brings back; no `number` takes the alias off."""
+
+model_aliases = Table(
+    "model_aliases",
+    METADATA,
+    Column("name", String, ForeignKey("models.name"), primary_key=True),
+    Column("alias", String, primary_key=True),
+    _number(),
+    Column("change_no", BigInteger, ForeignKey("model_alias_changes.change_no"), nullable=False),
+)
+
+model_acknowledgements = Table(
+    "model_acknowledgements",
+    METADATA,
+    Column("acknowledgement_no", ROW_NUMBER, primary_key=True, autoincrement=True),
+    _number(),
+    *_said(),
+    Index(None, "number"),
+)
+
+model_removals = Table("model_removals", METADATA, _number(primary_key=True), *_said())
+"""Artefacts that clean-up took away; the records stay."""
+
+model_leases = Table(
+    "model_leases",
+    METADATA,
+    _number(primary_key=True),
+    Column("holder", String, primary_key=True),
+    Column("expires_ns", BigInteger),
+)
+
+APPEND_ONLY_REGISTRY: tuple[Table, ...] = (
+    models,
+    model_environments,
+    model_versions,
+    model_results,
+    model_transitions,
+    model_alias_changes,
+    model_acknowledgements,
+    model_removals,
+)
