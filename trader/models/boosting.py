@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 from trader.core.errors import DataError
 from trader.models.base import ArrayModel, min_known
 from trader.models.kernels import tree_scores
+from trader.models.rows import Rows, Watch
 
 __all__ = ["Boosting"]
 
@@ -17,6 +20,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int32]
 
 _RELATIVE_LEAF = 20
+_BLOCK = 10  # trees between two looks of a monitor
 _MAX_LEAVES = 64  # bits of the word that holds the leaves a row may reach
 
 
@@ -66,6 +70,14 @@ class Boosting(ArrayModel):
         "baseline",
     )
 
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+        {
+            "ci": {"n_trees": 20, "max_rows": 20_000},
+            "demo": {},
+            "full": {"n_trees": 400, "learning_rate": 0.02, "max_leaves": 16, "max_rows": 2_000_000},
+        }
+    )
+
     node_starts: IntArray
     column: IntArray
     threshold: FloatArray
@@ -99,30 +111,42 @@ class Boosting(ArrayModel):
         self.l2 = l2
         self.max_rows = max_rows
 
-    def _fit(self, features: FloatArray, target: FloatArray, names: tuple[str, ...], seed: int) -> None:  # noqa: ARG002
-        if target.size > self.max_rows:
-            chosen = np.sort(np.random.default_rng(seed).choice(target.size, self.max_rows, replace=False))
-            features, target = features[chosen], target[chosen]
-        # scikit-learn cannot bin a column that is never known; a constant offers no split either.
-        never_known = np.isnan(features).all(axis=0)
-        self._flatten(self._grow(np.where(never_known, 0.0, features), target, seed))
+    def _unfitted(self, steps: int | None = None) -> Self:
+        model = super()._unfitted()
+        model.n_trees = self.n_trees if steps is None else min(self.n_trees, steps * _BLOCK)
+        return model
 
-    def _grow(self, features: FloatArray, target: FloatArray, seed: int) -> Any:
-        """Return the fitted scikit-learn estimator."""
+    def _fit(self, rows: Rows, names: tuple[str, ...], seed: int, watch: Watch | None) -> None:  # noqa: ARG002
+        if len(rows) > self.max_rows:
+            rows = rows.take(np.sort(np.random.default_rng(seed).choice(len(rows), self.max_rows, replace=False)))
+        # scikit-learn cannot bin a column that is never known; a constant offers no split either.
+        features = np.where(np.isnan(rows.features).all(axis=0), 0.0, rows.features)
+        weight = None if (rows.weight == rows.weight[0]).all() else rows.weight / rows.weight.mean()
+        self._grow(features, rows.target, weight, seed, watch)
+
+    def _grow(
+        self, features: FloatArray, target: FloatArray, weight: FloatArray | None, seed: int, watch: Watch | None
+    ) -> None:
+        """Grow the trees, in blocks where a watch wants to see them; both ways give the same bits."""
         from sklearn.ensemble import HistGradientBoostingRegressor
         from threadpoolctl import threadpool_limits
 
         estimator = HistGradientBoostingRegressor(
-            max_iter=self.n_trees,
             learning_rate=self.learning_rate,
             max_leaf_nodes=self.max_leaves,
             min_samples_leaf=min(self.min_leaf_rows, max(1, target.size // _RELATIVE_LEAF)),
             l2_regularization=self.l2,
             early_stopping=False,  # its validation split is random in time
+            warm_start=True,
             random_state=seed,
         )
-        with threadpool_limits(1):
-            return estimator.fit(features, target)
+        ends = [self.n_trees] if watch is None else [*range(_BLOCK, self.n_trees, _BLOCK), self.n_trees]
+        for number, end in enumerate(ends, start=1):
+            with threadpool_limits(1):
+                estimator.set_params(max_iter=end).fit(features, target, sample_weight=weight)
+            self._flatten(estimator)
+            if watch is not None and not watch.step(number, len(ends), self._scores):
+                break
 
     def _flatten(self, estimator: Any) -> None:
         """Copy the trees into flat arrays, as `tree_scores` reads them."""

@@ -5,11 +5,13 @@ Rows are C-contiguous float64; a missing feature is NaN or infinite.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["combine", "gram", "linear_scores", "tree_scores"]
+__all__ = ["calibrate", "combine", "gram", "linear_scores", "tree_scores"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int32]
@@ -52,9 +54,9 @@ def linear_scores(
 
 @njit(cache=True)
 def gram(
-    X: FloatArray, y: FloatArray, center: FloatArray, inverse_scale: FloatArray, clip: float
+    X: FloatArray, y: FloatArray, weight: FloatArray, center: FloatArray, inverse_scale: FloatArray, clip: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Return Z'Z of shape (n_features, n_features) and Z'y for the clipped z-scores Z of X; missing is 0."""
+    """Return Z'WZ of shape (n_features, n_features) and Z'Wy for the clipped z-scores Z of X; missing is 0."""
     n_rows, n_features = X.shape
     products = np.zeros((n_features, n_features))
     moments = np.zeros(n_features)
@@ -64,7 +66,7 @@ def gram(
             x = X[i, j]
             z[j] = min(max((x - center[j]) * inverse_scale[j], -clip), clip) if np.isfinite(x) else 0.0
         for j in range(n_features):
-            zj = z[j]
+            zj = z[j] * weight[i]
             moments[j] += zj * y[i]
             for k in range(j, n_features):
                 products[j, k] += zj * z[k]
@@ -171,3 +173,39 @@ def combine(scores: FloatArray, weights: FloatArray, factors: FloatArray) -> tup
                 weight += weights[m]
         mean[i] = total / weight if weight > 0.0 else np.nan
     return mean, scaled
+
+
+@njit(cache=True)
+def calibrate(
+    scores: FloatArray,
+    log_spread: FloatArray,
+    platt: FloatArray,
+    residual_quantiles: FloatArray,
+    residual_volatility: float,
+    bound: float,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return chance of a rise, quantiles and volatility of each scored row; NaN where the score is NaN.
+
+    Parameters
+    ----------
+    scores, log_spread : ndarray of shape (n_rows,)
+        Spreads are kept within `bound` of 0 on the log scale.
+    platt : ndarray of shape (2,)
+        Intercept and slope of the log odds.
+    residual_quantiles : ndarray of shape (n_levels,)
+        Of residuals divided by their spread.
+    residual_volatility : float
+        Of the same.
+    """
+    n_rows, n_levels = scores.size, residual_quantiles.size
+    probability = np.empty(n_rows)
+    quantiles = np.empty((n_rows, n_levels))
+    volatility = np.empty(n_rows)
+    for i in range(n_rows):
+        score = scores[i]
+        spread = math.exp(min(max(log_spread[i], -bound), bound)) if np.isfinite(score) else np.nan
+        probability[i] = 1.0 / (1.0 + math.exp(-(platt[0] + platt[1] * score)))
+        for k in range(n_levels):
+            quantiles[i, k] = score + spread * residual_quantiles[k]
+        volatility[i] = spread * residual_volatility
+    return probability, quantiles, volatility

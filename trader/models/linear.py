@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from trader.core.errors import DataError
 from trader.models.base import ArrayModel, min_known
-from trader.models.kernels import gram, linear_scores
-from trader.models.standard import column_moments
+from trader.models.ridge import Ridge, fit_ridge
+from trader.models.rows import Rows, Watch
 
 __all__ = ["Linear"]
 
@@ -60,27 +60,13 @@ class Linear(ArrayModel):
         self.alpha = alpha
         self.clip = clip
 
-    def _fit(self, features: FloatArray, target: FloatArray, names: tuple[str, ...], seed: int) -> None:  # noqa: ARG002
-        from threadpoolctl import threadpool_limits
-
-        mean = target.mean()
-        self.center, self.inverse_scale = column_moments(features)
-        products, moments = gram(features, target - mean, self.center, self.inverse_scale, self.clip)
-        n_rows = features.shape[0]
-        with threadpool_limits(1, user_api="blas"):  # LAPACK's rounding depends on the number of threads
-            self.coefficients = np.linalg.solve(products / n_rows + self.alpha * np.eye(len(names)), moments / n_rows)
-        self.intercept = np.array([mean])
+    def _fit(self, rows: Rows, names: tuple[str, ...], seed: int, watch: Watch | None) -> None:  # noqa: ARG002
+        fitted = fit_ridge(rows.features, rows.target, rows.weight, self.alpha, self.clip)
+        self.center, self.inverse_scale = fitted.center, fitted.inverse_scale
+        self.coefficients, self.intercept = fitted.coefficients, fitted.intercept
+        if watch is not None:
+            watch.step(1, 1, self._scores)
 
     def _scores(self, features: FloatArray) -> FloatArray:
-        n = features.shape[1]
-        scores: FloatArray = linear_scores(
-            features,
-            np.arange(n, dtype=np.int32),
-            self.center,
-            self.inverse_scale,
-            self.coefficients,
-            float(self.intercept[0]),
-            self.clip,
-            min_known(n),
-        )
-        return scores
+        ridge = Ridge(self.center, self.inverse_scale, self.coefficients, self.intercept)
+        return ridge(features, self.clip, min_known(features.shape[1]))

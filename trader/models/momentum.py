@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import ClassVar
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from trader.core.errors import DataError, ModelError
 from trader.models.base import ArrayModel
 from trader.models.kernels import linear_scores
+from trader.models.rows import Rows, Watch
 from trader.models.standard import column_moments
 
 __all__ = ["Momentum"]
@@ -71,8 +73,8 @@ class Momentum(ArrayModel):
         self.information_coefficient = information_coefficient
         self.clip = clip
 
-    def _fit(self, features: FloatArray, target: FloatArray, names: tuple[str, ...], seed: int) -> None:  # noqa: ARG002
-        center, inverse_scale = column_moments(features)
+    def _fit(self, rows: Rows, names: tuple[str, ...], seed: int, watch: Watch | None) -> None:  # noqa: ARG002
+        center, inverse_scale = column_moments(rows.features)
         varying = {name: column for column, name in enumerate(names) if inverse_scale[column] > 0}
         groups = [(_preferred(varying, self.momentum), 1.0), (_preferred(varying, self.reversal), -1.0)]
         groups = [(group, sign) for group, sign in groups if group]
@@ -81,10 +83,14 @@ class Momentum(ArrayModel):
                 f"no feature that varies matches {self.momentum + self.reversal}; momentum needs at least one, "
                 f"the features are {', '.join(names)}"
             )
-        amplitude = self.information_coefficient * float(target.std()) / len(groups)
+        mean = np.average(rows.target, weights=rows.weight)
+        volatility = math.sqrt(np.average((rows.target - mean) ** 2, weights=rows.weight))
+        amplitude = self.information_coefficient * volatility / len(groups)
         self.columns = np.array([column for group, _ in groups for column in group], dtype=np.int32)
         self.center, self.inverse_scale = center[self.columns], inverse_scale[self.columns]
         self.coefficients = np.array([sign * amplitude / len(group) for group, sign in groups for _ in group])
+        if watch is not None:
+            watch.step(1, 1, self._scores)
 
     def _scores(self, features: FloatArray) -> FloatArray:
         scores: FloatArray = linear_scores(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
-from typing import Self
 
 import numpy as np
 import pytest
@@ -18,26 +16,25 @@ NAMES = ("a", "b")
 
 @dataclasses.dataclass
 class Affine:
-    """A model whose scores are known in advance: `slope` times the first feature."""
+    """A model whose scores are known in advance: `slope` times a feature, `lag` instants ago."""
 
     slope: float
     feature_names: tuple[str, ...] = NAMES
     fails: bool = False
+    column: int = 0
+    lag: int = 0
     name: str = "affine"
 
-    def fit(self, features: np.ndarray, target: np.ndarray, *, feature_names: tuple[str, ...], seed: int = 0) -> Self:
-        return self
+    @property
+    def context(self) -> int:
+        return self.lag + 1
 
-    def predict(self, features: np.ndarray) -> np.ndarray:
+    def predict_panel(self, features: np.ndarray, n_context: int = 0) -> np.ndarray:
         if self.fails:
             raise RuntimeError("out of order")
-        return self.slope * features[:, 0]
-
-    def save(self, folder: Path) -> None: ...
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        return cls(1.0)
+        scores = np.full(features.shape[:2], np.nan)
+        scores[self.lag :] = self.slope * features[: features.shape[0] - self.lag, :, self.column]
+        return scores[n_context:]
 
 
 FEATURES = np.arange(24.0).reshape(3, 4, 2) + 1.0
@@ -70,14 +67,9 @@ def test_equal_scales_change_nothing() -> None:
 
 def test_abstaining_members_are_left_out_cell_by_cell() -> None:
     """Where one member is NaN the other has all the weight; where both are, the ensemble abstains."""
-
-    class OnlyB(Affine):
-        def predict(self, features: np.ndarray) -> np.ndarray:
-            return self.slope * features[:, 1]
-
     features = np.ones((1, 4, 2))
     features[0, 1, 0], features[0, 2, 1], features[0, 3] = np.nan, np.nan, np.nan
-    score = Ensemble({"x@1": Affine(1.0), "y@1": OnlyB(3.0)}, (1.0, 3.0))(features).score
+    score = Ensemble({"x@1": Affine(1.0), "y@1": Affine(3.0, column=1)}, (1.0, 3.0))(features).score
     assert score[0] == pytest.approx([2.5, 3.0, 1.0, np.nan], nan_ok=True)
 
 
@@ -96,6 +88,22 @@ def test_no_member_left_abstains() -> None:
     """If all members fail, or those left weigh nothing, every score is NaN."""
     assert np.isnan(Ensemble({"x@1": Affine(1.0, fails=True)})(FEATURES).score).all()
     assert np.isnan(Ensemble({"x@1": Affine(1.0), "y@1": Affine(1.0, fails=True)}, (0.0, 1.0))(FEATURES).score).all()
+
+
+def test_context_is_that_of_the_member_that_looks_back_furthest() -> None:
+    """Every member is given as much past as it reads, and only the instants asked for are answered."""
+    ensemble = Ensemble({"x@1": Affine(1.0), "y@1": Affine(1.0, lag=2)})
+    assert ensemble.context == 3
+    prediction = ensemble(FEATURES, n_context=2)
+    assert prediction.members["x@1"] == pytest.approx(FEATURES[2:, :, 0])
+    assert prediction.members["y@1"] == pytest.approx(FEATURES[:1, :, 0])
+
+
+@pytest.mark.parametrize("n_context", [-1, 4])
+def test_context_outside_the_block_is_refused(n_context: int) -> None:
+    """A context is part of the block."""
+    with pytest.raises(DataError, match=f"n_context={n_context}"):
+        Ensemble({"x@1": Affine(1.0)})(FEATURES, n_context)
 
 
 @pytest.mark.parametrize("weights", [None, (), (2.0, 2.0), {"y@1": 7.0, "x@1": 7.0}])
