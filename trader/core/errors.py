@@ -10,6 +10,7 @@
     ├── OperationError              the input is right but the work failed; exit code 1
     │   ├── StoreError              the store could not be read or written
     │   ├── ModelError              a model could not be fitted, loaded or verified
+    │   ├── ConflictError           what is so now does not allow it; somebody else may have changed it
     │   └── ServiceUnavailableError a remote part did not answer in time; retrying may help
     └── Interrupted                 the user asked to stop; the work so far is kept
 
@@ -19,6 +20,7 @@ Messages name the argument, the value and what is allowed.
 from __future__ import annotations
 
 __all__ = [
+    "ConflictError",
     "DataError",
     "Interrupted",
     "ModelError",
@@ -66,6 +68,10 @@ class StoreError(OperationError):
 
 class ModelError(OperationError):
     """A model could not be fitted, saved, loaded or verified."""
+
+
+class ConflictError(OperationError):
+    """The present state does not allow what was asked; the message names it. Somebody else may have changed it."""
 
 
 class ServiceUnavailableError(OperationError):

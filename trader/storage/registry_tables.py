@@ -1,8 +1,8 @@
 """The tables of the model registry; `trader.registry` reads and writes them.
 
-What happened is append-only: versions, results, transitions, alias changes, acknowledgements, removals. Three
-small tables say what is so now, and can be derived from those: `model_states`, `model_aliases` and, beside them,
-`model_leases` of those who use a version at this moment.
+What happened is append-only: versions, results, transitions, alias changes, acknowledgements, removals. Four
+small tables say what is so now: `model_states` and `model_aliases` follow from those, `model_leases` names who uses a
+version at this moment, and `model_folders` every folder that may exist among the artefacts.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ __all__ = [
     "model_alias_changes",
     "model_aliases",
     "model_environments",
+    "model_folders",
     "model_leases",
     "model_removals",
     "model_results",
@@ -164,6 +165,15 @@ model_leases = Table(
     Column("holder", String, primary_key=True),
     Column("expires_ns", BigInteger),
 )
+
+model_folders = Table(
+    "model_folders",
+    METADATA,
+    Column("location", String, primary_key=True),
+    _number(),
+    Index(None, "number"),
+)
+"""Written before an upload begins and deleted once the folder is: what is left of a crash can be found."""
 
 APPEND_ONLY_REGISTRY: tuple[Table, ...] = (
     models,

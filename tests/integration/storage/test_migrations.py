@@ -90,6 +90,7 @@ def test_the_declared_revision_is_the_head() -> None:
 
 
 def test_only_present_states_may_change() -> None:
-    """How a run ended, the latest loop state, and what is so now of a model: state, aliases, leases."""
-    changing = {"runs", "loop_state", "model_states", "model_aliases", "model_leases"}
+    """How a run ended, the latest loop state, and what is so now of a model."""
+    of_models = {"model_states", "model_aliases", "model_leases", "model_folders"}
+    changing = {"runs", "loop_state"} | of_models
     assert set(METADATA.tables) - {table.name for table in APPEND_ONLY} == changing

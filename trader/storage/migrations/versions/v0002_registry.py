@@ -1,4 +1,4 @@
-"""The model registry: versions, results, states, transitions, aliases, acknowledgements, removals and leases."""
+"""The model registry: versions, results, states, transitions, aliases, acknowledgements, removals, leases and folders."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _APPEND_ONLY = (
     "model_acknowledgements",
     "model_removals",
 )
-_CHANGING = ("model_states", "model_aliases", "model_leases")
+_CHANGING = ("model_states", "model_aliases", "model_leases", "model_folders")
 _STATES = "'TRAINING', 'STAGING', 'PRODUCTION', 'RETIRED', 'FAILED'"
 _ALIASES = "'champion', 'challenger', 'shadow'"
 
@@ -187,6 +187,13 @@ def _create_others() -> None:
         sa.Column("expires_ns", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("number", "holder", name="pk_model_leases"),
     )
+    op.create_table(
+        "model_folders",
+        sa.Column("location", sa.String(), nullable=False),
+        *_number("model_folders"),
+        sa.PrimaryKeyConstraint("location", name="pk_model_folders"),
+    )
+    op.create_index("ix_model_folders_number", "model_folders", ["number"])
 
 
 def _create_triggers() -> None:
