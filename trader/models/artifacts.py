@@ -14,7 +14,6 @@ and mix-ups; they are no signature, so load only what you trust the source of.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
 import shutil
@@ -25,6 +24,7 @@ from typing import Any
 from trader.core.errors import DataError, ModelError, TraderError
 from trader.core.protocols import Model
 from trader.models.base import model_class
+from trader.models.checksums import check_hashes, content_hash, hash_folder
 from trader.models.ensemble import Ensemble
 
 __all__ = ["load_ensemble", "read_manifest", "save_ensemble"]
@@ -57,7 +57,7 @@ def save_ensemble(ensemble: Ensemble, folder: Path, metadata: Mapping[str, Any] 
         for key, member in ensemble.members.items():
             (temporary / key).mkdir()
             member.save(temporary / key)
-        manifest = _manifest(ensemble, _hashes(temporary), metadata or {})
+        manifest = _manifest(ensemble, hash_folder(temporary), metadata or {})
         (temporary / _MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
         temporary.rename(folder)
     except (OSError, TypeError, ValueError) as error:
@@ -140,26 +140,12 @@ def _load_member(folder: Path, entry: Mapping[str, Any]) -> Model:
         raise ModelError(f"{folder / key} cannot be loaded: {error}") from error
 
 
-def _hashes(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of every file below `folder` but the manifest, by relative path, sorted."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    found = {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
-    found.pop(_MANIFEST, None)
-    return found
-
-
 def _verify(folder: Path, expected: Mapping[str, str]) -> None:
     try:
-        found = _hashes(folder)
+        found = hash_folder(folder, without={_MANIFEST})
     except OSError as error:
         raise ModelError(f"{folder} cannot be read: {error}") from error
-    for name in sorted(expected.keys() | found.keys()):
-        if name not in found:
-            raise ModelError(f"{folder / name} is missing; the manifest lists it")
-        if name not in expected:
-            raise ModelError(f"{folder / name} is not listed in the manifest")
-        if found[name] != expected[name]:
-            raise ModelError(f"{folder / name} was changed: its SHA-256 is not the one in the manifest")
+    check_hashes(str(folder), found, expected)
 
 
 def _content_hashes(manifest: Mapping[str, Any]) -> dict[str, str]:
@@ -167,6 +153,6 @@ def _content_hashes(manifest: Mapping[str, Any]) -> dict[str, str]:
     hashes = {}
     for entry in manifest["members"]:
         prefix = f"{entry['key']}/"
-        own = [f"{n.removeprefix(prefix)} {h}" for n, h in sorted(manifest["files"].items()) if n.startswith(prefix)]
-        hashes[entry["key"]] = hashlib.sha256("\n".join(own).encode()).hexdigest()
+        own = {n.removeprefix(prefix): h for n, h in manifest["files"].items() if n.startswith(prefix)}
+        hashes[entry["key"]] = content_hash(own)
     return hashes

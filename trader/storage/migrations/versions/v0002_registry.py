@@ -1,4 +1,4 @@
-"""The model registry: versions, results, states, transitions, aliases, acknowledgements, removals, leases and folders."""
+"""The model registry: versions with their results, states and aliases, and who uses them."""
 
 from __future__ import annotations
 
