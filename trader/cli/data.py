@@ -107,7 +107,7 @@ def features(
     symbols = feed.info.universe.symbols
     n_slices, n_symbols, n_features = history.features.shape
     columns: dict[str, Any] = {
-        "ts_ns": np.repeat(history.ts_ns, n_symbols),
+        "ts_ns": np.repeat(history.panel.ts_ns, n_symbols),
         "symbol": list(symbols) * n_slices,
     }
     flat = history.features.reshape(-1, n_features)

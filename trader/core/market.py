@@ -7,7 +7,7 @@ a symbol in the run's `Universe`. A missing number is NaN, never zero.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, Self
 
 import numpy as np
@@ -212,6 +212,11 @@ class BarPanel:
         """Yield consecutive panels of at most `n_slices` instants."""
         for start in range(0, len(self), n_slices):
             yield self.rows(start, start + n_slices)
+
+    @classmethod
+    def concat(cls, panels: Sequence[Self]) -> Self:
+        """Return the instants of at least one panel, in the order given."""
+        return cls(**{f.name: np.concatenate([getattr(p, f.name) for p in panels]) for f in dataclasses.fields(cls)})
 
     @classmethod
     def from_bars(cls, bars: BarBatch, n_symbols: int) -> Self:

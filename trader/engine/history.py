@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from trader.bars import BarBuilder
 from trader.core.errors import DataError
-from trader.core.market import BarBatch
+from trader.core.market import BarBatch, BarPanel
 from trader.core.protocols import Feed
 from trader.data.quality import QualityReport, inspect
 from trader.engine.build import build_shard
@@ -36,15 +36,13 @@ class History:
 
     Parameters
     ----------
-    ts_ns : ndarray of shape (n_slices,)
-    closes : ndarray of shape (n_slices, n_symbols)
-        NaN where a symbol has no bar.
+    panel : BarPanel
+        Bars of n_slices instants.
     features : ndarray of shape (n_slices, n_symbols, n_features)
     schema : FeatureSchema
     """
 
-    ts_ns: NDArray[np.int64]
-    closes: NDArray[np.float64]
+    panel: BarPanel
     features: NDArray[np.float64]
     schema: FeatureSchema
 
@@ -95,21 +93,18 @@ def read_history(
     shard = whole_shard(feed, settings)
     ranks = CrossSection(shard.feature_names, n_symbols)
     first_ns = feed.info.span_ns[0] if feed.info.span_ns else 0
-    ts, closes, features = [], [], []
+    panels, features = [], []
     for batch in feed.batches():
         joined = join_shards([shard.process(batch)], ids)
         stop = int(np.searchsorted(joined.panel.ts_ns, end_ns, side="right"))
         if stop:
             own = joined.features[:stop]
-            ts.append(joined.panel.ts_ns[:stop])
-            closes.append(joined.panel.close[:stop])
+            panels.append(joined.panel.rows(0, stop))
             features.append(np.concatenate((own, ranks.apply(own)), axis=2))
         if batch.watermark_ns > end_ns:
             break
         if on_progress is not None:
             on_progress((batch.watermark_ns - first_ns) / max(end_ns - first_ns, 1))
-    if not ts:
+    if not panels:
         raise DataError(f"feed {feed.info.name!r} holds no bar up to the end of training")
-    return History(
-        np.concatenate(ts), np.concatenate(closes), np.concatenate(features), feature_schema(shard, n_symbols)
-    )
+    return History(BarPanel.concat(panels), np.concatenate(features), feature_schema(shard, n_symbols))

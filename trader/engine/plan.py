@@ -18,7 +18,7 @@ from trader.data.sessions import day_start_ns
 from trader.settings import Settings
 from trader.storage import RunMode
 
-__all__ = ["RunPlan", "make_plan", "new_run_id", "periods_per_year"]
+__all__ = ["RunPlan", "make_plan", "new_run_id", "periods_per_year", "train_end_ns"]
 
 _DAY_NS = 86_400_000_000_000
 _YEAR_NS = 365.25 * _DAY_NS
@@ -84,11 +84,7 @@ def make_plan(settings: Settings, info: FeedInfo, *, mode: RunMode, run_id: str 
         raise DataError(f"feed {info.name!r} has no history to train on")
     first, last = info.span_ns
     model = settings.models
-    zone = feed_timezone(settings.feed)
-    if model.train_end is None:
-        train_end = _whole_us(first + int((last - first) * model.train_fraction))
-    else:
-        train_end = day_start_ns(model.train_end, zone) + _DAY_NS - 1
+    train_end = train_end_ns(settings, info.span_ns)
     start = feed_window(settings.feed)[0]
     if start is None:
         # The feed must know it too: it sends what is only warm-up in large batches.
@@ -107,6 +103,14 @@ def make_plan(settings: Settings, info: FeedInfo, *, mode: RunMode, run_id: str 
         if model.load_from is None and not first < stamp <= last:
             raise SettingsError(f"{name}={_iso(stamp)} is outside the data, {_iso(first)} to {_iso(last)}")
     return RunPlan(run_id or new_run_id(), mode, settings, info, train_end, start)
+
+
+def train_end_ns(settings: Settings, span_ns: tuple[int, int]) -> int:
+    """Return the last stamp that training may see: the end of the day `models.train_end`, or a share of the span."""
+    model = settings.models
+    if model.train_end is None:
+        return _whole_us(span_ns[0] + int((span_ns[1] - span_ns[0]) * model.train_fraction))
+    return day_start_ns(model.train_end, feed_timezone(settings.feed)) + _DAY_NS - 1
 
 
 def periods_per_year(ts_ns: NDArray[np.int64]) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,9 @@ from trader.core.errors import DataError
 from trader.core.protocols import Feed
 from trader.data.feeds import open_feed
 from trader.data.quality import QualityReport
-from trader.engine.history import FeatureSchema, History, feature_schema, feed_quality, read_history, whole_shard
-from trader.engine.plan import RunPlan, make_plan, periods_per_year
+from trader.engine.history import FeatureSchema, feature_schema, feed_quality, read_bars, whole_shard
+from trader.engine.plan import RunPlan, make_plan
+from trader.engine.training_set import read_past, with_annual_scale
 from trader.models.artifacts import load_ensemble, save_ensemble
 from trader.models.training import train_ensemble
 from trader.settings import Settings
@@ -77,26 +77,19 @@ def prepare_run(
     quality = feed_quality(feed, settings)
     report("loading data", 1.0)
     if settings.models.load_from is None:
-        history = read_history(feed, settings, plan.train_end_ns, lambda share: report("computing features", share))
-        plan = _with_annual_scale(plan, history)
-        schema = history.schema
-        trained = train_ensemble(
-            history.features,
-            history.schema.names,
-            history.closes,
-            history.ts_ns,
-            settings=settings.models,
-            seed=settings.run.seed,
-            train_end_ns=plan.train_end_ns,
-            on_progress=report,
-            transform_target=transform_target,
-        )
+        past = read_past(feed, settings, plan.train_end_ns, report, transform_target)
+        settings, schema = past.settings, past.schema
+        plan = dataclasses.replace(plan, settings=settings)
+        trained = train_ensemble(past.data, settings=settings.models, seed=settings.run.seed, on_progress=report)
         ensemble = trained.ensemble
         training: dict[str, Any] | None = trained.report.to_dict()
         save_ensemble(ensemble, plan.model_dir, {"training": training, "data": feed.info.fingerprint})
     else:
         schema = feature_schema(whole_shard(feed, settings), len(feed.info.universe))
-        plan = _with_models(plan, settings.models.load_from)
+        settings = with_annual_scale(settings, np.unique(read_bars(feed, settings).ts_ns))
+        models = settings.models.model_copy(update={"load_from": settings.models.load_from.resolve()})
+        settings = settings.model_copy(update={"models": models})
+        plan = dataclasses.replace(plan, settings=settings)
         ensemble = load_ensemble(plan.model_dir)
         training = None
     prepared = Prepared(plan, feed, schema, tuple(ensemble.members), quality, training)
@@ -129,20 +122,6 @@ def prepare_resume(settings: Settings, store: Store, run_id: str) -> Prepared:
     schema = feature_schema(whole_shard(feed, kept), len(feed.info.universe))
     extra = record.extra
     return Prepared(plan, feed, schema, record.member_names, feed_quality(feed, kept), extra.get("training"))
-
-
-def _with_annual_scale(plan: RunPlan, history: History) -> RunPlan:
-    settings = plan.settings
-    if "bars_per_year" in settings.sizing.model_fields_set:
-        return plan
-    sizing = settings.sizing.model_copy(update={"bars_per_year": periods_per_year(history.ts_ns)})
-    return dataclasses.replace(plan, settings=settings.model_copy(update={"sizing": sizing}))
-
-
-def _with_models(plan: RunPlan, folder: Path) -> RunPlan:
-    resolved = folder.resolve()
-    models = plan.settings.models.model_copy(update={"load_from": resolved})
-    return dataclasses.replace(plan, settings=plan.settings.model_copy(update={"models": models}))
 
 
 def record_run(prepared: Prepared, store: Store) -> None:

@@ -6,7 +6,7 @@ They live below the code that reads them, because a layer may not import the one
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,6 +17,7 @@ __all__ = [
     "FeedSettings",
     "GateSettings",
     "ModelSettings",
+    "PlantedSettings",
     "RaySettings",
     "RunSettings",
     "ServeSettings",
@@ -48,11 +49,26 @@ class SimulationSettings(Section):
     """Correlation of the planted signal with the next return; 0 plants none."""
 
 
+class PlantedSettings(Section):
+    """A simulated market whose expected returns are known (`feed.kind = planted`); one bar a weekday."""
+
+    signal: Literal["momentum", "lead_lag", "volume", "regime"] = "lead_lag"
+    """What the next return follows: the symbol's own return, another symbol's, its own times the sign of unusual
+    volume, or its own with a sign that depends on a hidden volatility regime."""
+    strength: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    """Information coefficient over symbols of the best possible forecast of the return that follows."""
+    n_symbols: int = Field(10, ge=4, le=5000)
+    n_days: int = Field(4000, ge=2)
+    lag: int = Field(2, ge=1, le=250)
+    """Bars from a return to the one that follows it; 2 is the first that a decision on its close can earn."""
+
+
 class FeedSettings(Section):
     """Where market data come from."""
 
-    kind: Literal["sp500", "file", "simulated"] = "sp500"
-    """`sp500`: 20 US stocks 1990-2022 of skfolio (closes); `file`: `path`; `simulated`: a seeded market."""
+    kind: Literal["sp500", "file", "simulated", "planted"] = "sp500"
+    """`sp500`: 20 US stocks 1990-2022 of skfolio (closes); `file`: `path`; `simulated`: a seeded market; `planted`:
+    a market with a signal to be found."""
     path: Path | None = None
     """A CSV or Parquet file (gz allowed), long format, or wide closes with one column a symbol."""
     data_kind: Literal["auto", "trades", "quotes", "bars"] = "auto"
@@ -77,6 +93,7 @@ class FeedSettings(Section):
     overflow: Literal["block", "drop_oldest"] = "block"
     """What a full buffer does; drops are counted."""
     simulation: SimulationSettings = SimulationSettings()
+    planted: PlantedSettings = PlantedSettings()
 
 
 class BarSettings(Section):
@@ -100,6 +117,11 @@ class ModelSettings(Section):
     """Training of the served ensemble."""
 
     members: tuple[str, ...] = ("momentum", "linear", "boosting")
+    """Kinds to train for the run, or registered versions (`boosting@1.2.0`, `transformer@champion`)."""
+    preset: Literal["ci", "demo", "full"] = "demo"
+    """Size of the members that are trained."""
+    params: dict[str, dict[str, Any]] = {}
+    """Hyperparameters by kind, in place of the preset's."""
     weights: tuple[NonNegative, ...] = ()
     """One a member; empty weighs equally."""
     train_end: str | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from trader.core.errors import DataError, ModelError, NotFoundError, SettingsError
 from trader.models.artifacts import read_manifest, save_ensemble
+from trader.models.dataset import TrainingSet
 from trader.models.targets import ENTRY_DELAY, forward_returns, scaled_target
 from trader.models.training import TrainedEnsemble, train_ensemble
 from trader.settings.sections import ModelSettings
@@ -46,8 +48,17 @@ def _world(signal_of: str, strength: float = 0.3, n_slices: int = 900, n_symbols
     return World(features, closes, ts_ns, signal)
 
 
-def _train(world: World, settings: ModelSettings = SETTINGS, **options: object) -> TrainedEnsemble:
-    return train_ensemble(world.features, NAMES, world.closes, world.ts_ns, settings=settings, seed=1, **options)
+def _data(world: World, **options: object) -> TrainingSet:
+    return TrainingSet.build(world.features, NAMES, world.closes, world.ts_ns, horizon=1, **options)
+
+
+def _train(
+    world: World,
+    settings: ModelSettings = SETTINGS,
+    on_progress: Callable[[str, float], None] | None = None,
+    **options: object,
+) -> TrainedEnsemble:
+    return train_ensemble(_data(world, **options), settings=settings, seed=1, on_progress=on_progress)
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +107,8 @@ def test_shuffled_labels_teach_nothing(linear_world: World) -> None:
 def test_leaked_future_is_absurd(linear_world: World) -> None:
     """With tomorrow's return among the features the IC is beyond anything a market offers."""
     leaked = leak_tomorrow(linear_world.features, forward_returns(linear_world.closes, 1))
-    report = train_ensemble(
-        leaked, (*NAMES, LEAKED), linear_world.closes, linear_world.ts_ns, settings=SETTINGS, seed=1
-    ).report
+    data = TrainingSet.build(leaked, (*NAMES, LEAKED), linear_world.closes, linear_world.ts_ns, horizon=1)
+    report = train_ensemble(data, settings=SETTINGS, seed=1).report
     assert report.scores["linear"].ic.mean > 0.7
     assert report.scores["boosting"].ic.mean > 0.9
 
@@ -106,14 +116,14 @@ def test_leaked_future_is_absurd(linear_world: World) -> None:
 @pytest.mark.parametrize("poison", [np.nan, 1e300, -1.0])
 def test_nothing_after_the_end_of_training_is_read(linear_world: World, poison: float, tmp_path: Path) -> None:
     """Ruining all later features and prices changes no bit of the models or the report."""
-    settings = SETTINGS.model_copy(update={"train_end": "1971-12-31"})
-    clean = _train(linear_world, settings)
-    later = linear_world.ts_ns >= 730 * DAY_NS
+    end_ns = 730 * DAY_NS - 1
+    clean = _train(linear_world, end_ns=end_ns)
+    later = linear_world.ts_ns > end_ns
     assert 0 < later.sum() < later.size
     features, closes = linear_world.features.copy(), linear_world.closes.copy()
     features[later] = poison
     closes[later] = poison
-    ruined = _train(dataclasses.replace(linear_world, features=features, closes=closes), settings)
+    ruined = _train(dataclasses.replace(linear_world, features=features, closes=closes), end_ns=end_ns)
     save_ensemble(clean.ensemble, tmp_path / "clean", clean.report.to_dict())
     save_ensemble(ruined.ensemble, tmp_path / "ruined", ruined.report.to_dict())
     assert read_manifest(tmp_path / "clean") == read_manifest(tmp_path / "ruined")
@@ -124,9 +134,9 @@ def test_the_last_price_before_the_end_is_read(linear_world: World) -> None:
     end = int(linear_world.ts_ns[600])
     closes = linear_world.closes.copy()
     closes[600] *= np.linspace(0.5, 1.5, closes.shape[1])
-    changed = _train(dataclasses.replace(linear_world, closes=closes), train_end_ns=end)
+    changed = _train(dataclasses.replace(linear_world, closes=closes), end_ns=end)
     assert changed.report.train_end_ns == end
-    assert changed.report != _train(linear_world, train_end_ns=end).report
+    assert changed.report != _train(linear_world, end_ns=end).report
 
 
 def test_training_is_deterministic(linear_world: World, trained: TrainedEnsemble, tmp_path: Path) -> None:
@@ -207,9 +217,8 @@ def test_progress_rises_to_one(linear_world: World) -> None:
         ({"members": ("linaer",)}, NotFoundError, "did you mean 'linear'"),
         ({"weights": (1.0,)}, SettingsError, r"models\.weights has 1 values; models\.members has 2"),
         ({"weights": (0.0, 0.0)}, SettingsError, "all 0"),
-        ({"train_end": "soon"}, SettingsError, "train_end='soon'"),
-        ({"train_end": "1969-12-31"}, ModelError, "0 rows"),
-        ({"train_end": "1970-01-30"}, ModelError, "min_train_rows=200"),
+        ({"params": {"boosting": {"n_tree": 5}}}, DataError, "no parameter 'n_tree'"),
+        ({"params": {"momentum": {}}}, SettingsError, "params names 'momentum'"),
         ({"n_splits": 1000}, ModelError, "too few for n_splits=1000"),
         ({"min_train_rows": 12_000}, ModelError, "no fold of n_splits=3"),
     ],
@@ -222,6 +231,13 @@ def test_impossible_settings_are_named(
         _train(linear_world, SETTINGS.model_copy(update=change))
 
 
+def test_too_short_a_past_is_refused(linear_world: World) -> None:
+    """A span whose labels are too few says how many are needed."""
+    for end_ns, message in [(29 * DAY_NS, "min_train_rows=200"), (19 * DAY_NS, "0 rows")]:
+        with pytest.raises(ModelError, match=message):
+            _train(linear_world, end_ns=end_ns)
+
+
 def test_mismatched_arrays_are_refused(linear_world: World) -> None:
     """Names, prices and stamps must match the features; stamps must increase."""
     features, closes, ts_ns = linear_world.features, linear_world.closes, linear_world.ts_ns
@@ -231,4 +247,4 @@ def test_mismatched_arrays_are_refused(linear_world: World) -> None:
         ((features, NAMES, closes, ts_ns[::-1]), "increase strictly"),
     ]:
         with pytest.raises(DataError, match=message):
-            train_ensemble(*arguments, settings=SETTINGS, seed=1)
+            TrainingSet.build(*arguments, horizon=1)
