@@ -17,7 +17,7 @@ from trader.data.replay import ReplayFeed
 from trader.data.sessions import day_start_ns
 from trader.data.simulated import SimulatedMarket
 from trader.data.simulation.ticks import simulate_trades
-from trader.settings import FeedSettings, SimulationSettings
+from trader.settings import FeedSettings, PlantedSettings, SimulationSettings
 
 BATCH_TYPES = {"trades": TradeBatch, "quotes": QuoteBatch, "bars": BarBatch}
 
@@ -66,12 +66,19 @@ def _simulated_in_blocks(seed: int) -> Feed:
     return SimulatedMarket(simulation, seed=seed, batch_slices=20)
 
 
+def _planted(seed: int) -> Feed:
+    return open_feed(
+        FeedSettings(kind="planted", batch_slices=9, planted=PlantedSettings(n_symbols=5, n_days=80)), seed=seed
+    )
+
+
 FEEDS: dict[str, Callable[[int], Feed]] = {
     "replay-trades": _trades,
     "replay-quotes": _quotes,
     "replay-bars": _bars,
     "sp500": _sp500,
     "simulated": _simulated,
+    "planted": _planted,
     "simulated-in-blocks": _simulated_in_blocks,
 }
 

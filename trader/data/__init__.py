@@ -4,6 +4,7 @@ from trader.data.boundary import validate, validate_bars, validate_quotes, valid
 from trader.data.buffer import BoundedBuffer
 from trader.data.datasets import Benchmark, benchmark_for, sp500_bars, sp500_index
 from trader.data.feeds import feed_window, open_feed
+from trader.data.planted import PlantedMarket, plant
 from trader.data.quality import QualityReport, inspect, repair
 from trader.data.readers import MarketFile, read_market_file
 from trader.data.replay import ReplayFeed
@@ -14,6 +15,7 @@ __all__ = [
     "Benchmark",
     "BoundedBuffer",
     "MarketFile",
+    "PlantedMarket",
     "QualityReport",
     "ReplayFeed",
     "SimulatedMarket",
@@ -21,6 +23,7 @@ __all__ = [
     "feed_window",
     "inspect",
     "open_feed",
+    "plant",
     "read_market_file",
     "repair",
     "simulate_trades",

@@ -11,6 +11,7 @@ from trader.core.market import BarBatch, Universe
 from trader.core.protocols import Feed, MarketBatch
 from trader.data.content import describe, event_times
 from trader.data.datasets import sp500_bars
+from trader.data.planted import plant
 from trader.data.quality import inspect, repair
 from trader.data.readers import read_market_file
 from trader.data.reading.values import pick_symbols
@@ -33,7 +34,7 @@ def open_feed(feed: FeedSettings, *, seed: int) -> Feed:
     feed : FeedSettings
         Which feed, and which part of it.
     seed : int
-        Of a simulated market; others do not use it.
+        Of a simulated or planted market; others do not use it.
 
     Raises
     ------
@@ -91,10 +92,19 @@ def _open_simulated(feed: FeedSettings, seed: int) -> Feed:
     )
 
 
+def _open_planted(feed: FeedSettings, seed: int) -> Feed:
+    market = plant(feed.planted, seed=seed)
+    bars, universe = market.panel.to_bars(), market.universe
+    if feed.symbols:
+        bars, universe = _restrict(bars, universe, feed.symbols, "the planted market")
+    return _replay("planted", bars, universe, feed, {})
+
+
 FEEDS: dict[str, Callable[[FeedSettings, int], Feed]] = {
     "sp500": _open_sp500,
     "file": _open_file,
     "simulated": _open_simulated,
+    "planted": _open_planted,
 }
 """Openers by `feed.kind`."""
 

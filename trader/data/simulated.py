@@ -19,7 +19,7 @@ from trader.data.simulation.blocks import Block, BlockState, draw_block
 from trader.data.simulation.law import DayShape, MarketLaw, draw_symbols, generator
 from trader.settings import SimulationSettings
 
-__all__ = ["SimulatedMarket"]
+__all__ = ["SimulatedMarket", "session_stamps"]
 
 FloatArray = NDArray[np.float64]
 
@@ -79,7 +79,7 @@ class SimulatedMarket:
         width = max(2, len(str(settings.n_symbols - 1)))
         everyone = Universe(tuple(f"SIM{i:0{width}d}" for i in range(settings.n_symbols)))
         self._picked = np.array([everyone.id_of(s) for s in symbols], np.int64) if symbols else None
-        self._ts_open, self._ts = _stamps(settings.n_days, self._day)
+        self._ts_open, self._ts = session_stamps(settings.n_days, self._day)
         n_instants = self._ts.size if end_ns is None else int(np.searchsorted(self._ts, end_ns))
         if n_instants == 0:
             raise DataError(f"the simulated market begins on {_FIRST_DAY}; the end leaves nothing of it")
@@ -194,8 +194,8 @@ class SimulatedMarket:
         return hashlib.sha256(made_of.encode()).hexdigest()
 
 
-def _stamps(n_days: int, day: DayShape) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return opening and closing stamps of all bars, each of shape (n_days * n_bars,)."""
+def session_stamps(n_days: int, day: DayShape) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return opening and closing stamps of all bars of `n_days` weekdays, each of shape (n_days * n_bars,)."""
     days = np.busday_offset(_FIRST_DAY, np.arange(n_days), roll="forward")
     opening = local_time_ns(days, SESSION_OPEN, NEW_YORK)
     edges = (day.edges * MINUTE_NS).astype(np.int64)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from trader.data.simulation.law import IMBALANCE_STD, DayShape, MarketLaw, SymbolLaw
 
-__all__ = ["Block", "BlockState", "draw_block"]
+__all__ = ["Block", "BlockState", "bridge_extremes", "draw_block"]
 
 FloatArray = NDArray[np.float64]
 
@@ -76,7 +76,8 @@ def draw_block(
     overnight = np.tile(day.overnight_part, n_days)[:, None]
     bridge = np.sqrt(overnight * (1 - overnight)) * scale * regime
     log_open = log_before + overnight * log_return + bridge * rng.standard_normal(shape)
-    high, low = _extremes(rng, log_open, log_close, scale * regime * np.sqrt(1 - overnight))
+    volatility = scale * regime * np.sqrt(1 - overnight)
+    high, low = bridge_extremes(log_open, log_close, volatility, rng.random(shape), rng.random(shape))
     open_, close = np.exp(log_open), np.exp(log_close)
     # exp rounds: the extremes must still contain both ends.
     high = np.maximum(np.exp(high), np.maximum(open_, close))
@@ -118,17 +119,18 @@ def _shocks(
     return np.asarray(np.sqrt(1 - market.jump_share) * diffusive + np.sqrt(market.jump_share) * jumps)
 
 
-def _extremes(
-    rng: np.random.Generator, log_open: FloatArray, log_close: FloatArray, volatility: FloatArray
+def bridge_extremes(
+    log_open: FloatArray, log_close: FloatArray, volatility: FloatArray, up: FloatArray, down: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Return log high and low of a Brownian bridge from open to close, each exact in law.
 
     The maximum M of a bridge from 0 to b of variance v has P(M > m) = exp(-2 m (m - b) / v) (Karatzas and Shreve,
-    Brownian Motion and Stochastic Calculus, 4.3.40), which is inverted; the minimum is that of the mirrored path.
+    Brownian Motion and Stochastic Calculus, 4.3.40), which is inverted at `up`, uniform in [0, 1); the minimum is
+    that of the mirrored path, at `down`.
     """
     move = log_close - log_open
-    reach_up = -2 * volatility**2 * np.log1p(-rng.random(move.shape))
-    reach_down = -2 * volatility**2 * np.log1p(-rng.random(move.shape))
+    reach_up = -2 * volatility**2 * np.log1p(-up)
+    reach_down = -2 * volatility**2 * np.log1p(-down)
     high = log_open + (move + np.sqrt(move**2 + reach_up)) / 2
     low = log_open + (move - np.sqrt(move**2 + reach_down)) / 2
     return high, low
