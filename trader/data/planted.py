@@ -2,7 +2,7 @@
 
 A return of symbol i, in units of its long-run volatility, is
 
-    y[t, i] = rho * g * sign[i] * y[t - lag, leader[i]]  +  sqrt(1 - rho^2) * m * e[t, i]
+    y[t, i] = rho * g * sign[i] * y[t - lag, leader[i]]  +  sqrt(1 - rho^2 sign[i]^2) * m * e[t, i]
 
 with g = 1 or -1 by the state of the market or symbol at `t - lag`, and m the volatility of the regime at t. The
 noise e has variance one, Student-t shocks, GARCH(1,1) volatility [1]_, and is correlated within two sectors. Four
@@ -132,6 +132,11 @@ def plant(settings: PlantedSettings, *, seed: int) -> PlantedMarket:
         The signal, its strength and the size of the market.
     seed : int
         Equal seeds and settings give equal bits; a longer market begins with the shorter one.
+
+    Raises
+    ------
+    DataError
+        If so few symbols cannot carry a signal of that strength.
     """
     n_symbols, n_instants = settings.n_symbols, settings.n_days
     n_rows = _BURN_IN + n_instants
@@ -140,7 +145,7 @@ def plant(settings: PlantedSettings, *, seed: int) -> PlantedMarket:
     coefficient = law.coefficient(settings.strength)
     states = law.draw_states(n_rows, generator(seed, _STATES))
     noise, spread = _garch(_shocks(n_rows, n_symbols, seed))
-    scale = np.sqrt(1 - coefficient**2) * law.turbulence[states]
+    scale = law.noise_scale(coefficient) * law.turbulence[states]
     moves = _follow(law, coefficient, settings.lag, states, scale * noise)
     shown = slice(_BURN_IN, None)
     panel = _panel(symbols, moves[shown], (scale * spread)[shown], law.activity[states[shown]], seed)

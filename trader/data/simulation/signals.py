@@ -9,6 +9,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from trader.core.errors import DataError
+
 __all__ = ["SECTOR_CORRELATION", "SIGNALS", "SignalLaw", "sector_of"]
 
 FloatArray = NDArray[np.float64]
@@ -32,7 +34,7 @@ class SignalLaw:
     ----------
     leader : ndarray of shape (n_symbols,)
     sign, gains : ndarray of shape (n_symbols,), (n_states,)
-        1 or -1.
+        1 or -1; the sign of a symbol that follows nobody is 0.
     transition : ndarray of shape (n_states, n_states)
         Of the state from one bar to the next; rows sum to one.
     shared : bool
@@ -54,23 +56,40 @@ class SignalLaw:
     def coefficient(self, strength: float) -> float:
         """Return the coefficient with which the rank information coefficient of the signal is `strength`.
 
-        Over symbols only deviations from the mean count. With the mean pairwise correlations `c` of the signals
-        and `e` of the noise, a coefficient of ``rho`` gives the correlation
-        ``rho sqrt((1 - c) / (1 - rho^2 c - (1 - rho^2) e))``, which is solved for `rho`. It is that of normal
-        shocks of one volatility; tails and sectors move the measured one by up to a tenth.
+        It is that of normal shocks of one volatility; tails and sectors move the measured one by up to a tenth.
+
+        Raises
+        ------
+        DataError
+            If symbols that nothing can be known of keep the signal from being that strong.
         """
-        n = self.leader.size
-        pairs = n * (n - 1)
-        sector = sector_of(n)
-        noise = SECTOR_CORRELATION * (sector[:, None] == sector)
-        np.fill_diagonal(noise, 0.0)
-        of_noise = float(noise.sum()) / pairs
-        # Signs of states cancel between symbols that have states of their own.
-        independent = self.gains.size > 1 and not self.shared
-        signals = noise[np.ix_(self.leader, self.leader)] * np.outer(self.sign, self.sign)
-        of_signals = 0.0 if independent else float(signals.sum()) / pairs
-        linear = _correlation_of_rank(strength, n)
-        return linear * math.sqrt((1 - of_noise) / ((1 - of_signals) - linear**2 * (of_noise - of_signals)))
+        n_symbols = self.leader.size
+        most = _mean_rank_correlation(self._correlation(1.0), n_symbols)
+        if strength >= most:
+            raise DataError(f"strength={strength} is not allowed; with {n_symbols} symbols it must be below {most:.2f}")
+        low, high = 0.0, 1.0
+        for _ in range(50):
+            middle = (low + high) / 2
+            enough = _mean_rank_correlation(self._correlation(middle), n_symbols) >= strength
+            low, high = (low, middle) if enough else (middle, high)
+        return low
+
+    def noise_scale(self, coefficient: float) -> FloatArray:
+        """Return the standard deviation of the noise with which returns have variance one, shape (n_symbols,)."""
+        scale: FloatArray = np.sqrt(1 - (coefficient * self.sign) ** 2)
+        return scale
+
+    def _correlation(self, coefficient: float) -> float:
+        """Return the correlation over symbols of signals and returns, both less their means."""
+        sector = sector_of(self.leader.size)
+        noise = np.where(sector[:, None] == sector, SECTOR_CORRELATION, 0.0)
+        np.fill_diagonal(noise, 1.0)
+        signals = np.outer(self.sign, self.sign) * noise[np.ix_(self.leader, self.leader)]
+        if self.gains.size > 1 and not self.shared:  # signs of states cancel between symbols
+            signals = np.diag(np.diag(signals))
+        scale = self.noise_scale(coefficient)
+        of_signals = coefficient**2 * _spread(signals)
+        return math.sqrt(of_signals / (of_signals + _spread(noise * np.outer(scale, scale))))
 
     def draw_states(self, n_instants: int, rng: np.random.Generator) -> IntArray:
         """Return paths of the states begun in state 0, shape (n_instants, n_symbols)."""
@@ -96,20 +115,26 @@ def _momentum(n_symbols: int, rng: np.random.Generator) -> SignalLaw:  # noqa: A
 
 
 def _lead_lag(n_symbols: int, rng: np.random.Generator) -> SignalLaw:
-    """Return the law by which each symbol follows one of the other sector, half of them with the sign reversed.
+    """Return the law by which a fifth of the symbols lead the others, half of these with the sign reversed.
 
-    So nothing that is known of the symbol alone tells anything: its return is independent of its leader's, and
-    with as many signs of each kind the mean over symbols, which is taken out of a target, tells nothing either.
+    Leaders follow nobody, and lead symbols of the other sector. So nothing that is known of a symbol alone tells
+    anything of its return; and as signs cancel in the mean over symbols, which is taken out of a target, that
+    holds for leaders too. (They cancel exactly where every leader has an even number of followers, as among ten
+    symbols.)
     """
     order = rng.permutation(n_symbols)
     sides = [order[sector_of(n_symbols)[order] == side] for side in (0, 1)]
-    leader = np.empty(n_symbols, np.int64)
-    sign = np.empty(n_symbols)
-    for side, (followers, leaders) in enumerate(((sides[0], sides[1]), (sides[1], sides[0]))):
+    leader, sign = np.arange(n_symbols), np.zeros(n_symbols)
+    for side, other in ((sides[0], sides[1]), (sides[1], sides[0])):
+        followers = side[_n_leaders(side) :]
         place = np.arange(followers.size)
-        leader[followers] = leaders[(place + side) % leaders.size]
-        sign[followers] = np.where((place + side) % 2 == 0, 1.0, -1.0)
+        leader[followers] = other[place // 2 % _n_leaders(other)]
+        sign[followers] = np.where(place % 2 == 0, 1.0, -1.0)
     return dataclasses.replace(_of_own_return(n_symbols), leader=leader, sign=sign)
+
+
+def _n_leaders(sector: IntArray) -> int:
+    return max(1, sector.size // 5)
 
 
 def _volume(n_symbols: int, rng: np.random.Generator) -> SignalLaw:  # noqa: ARG001 - all have the same form
@@ -150,19 +175,16 @@ def _of_own_return(n_symbols: int) -> SignalLaw:
     return SignalLaw(np.arange(n_symbols), np.ones(n_symbols), one, _ALONE, True, one, np.zeros(1))
 
 
-def _correlation_of_rank(rank: float, n: int) -> float:
-    """Return the correlation of normal pairs of which a sample of `n` has that mean rank correlation [1]_.
+def _spread(covariance: FloatArray) -> float:
+    """Return the mean variance of what is left of variables when their common mean is taken out."""
+    return float(np.diag(covariance).mean() - covariance.mean())
+
+
+def _mean_rank_correlation(correlation: float, n: int) -> float:
+    """Return the mean rank correlation of samples of `n` normal pairs [1]_.
 
     References
     ----------
     .. [1] Moran (1948), "Rank correlation and product-moment correlation", Biometrika 35.
     """
-
-    def mean_rank(linear: float) -> float:
-        return 6 / (math.pi * (n + 1)) * (math.asin(linear) + (n - 2) * math.asin(linear / 2))
-
-    low, high = 0.0, 1.0
-    for _ in range(50):
-        middle = (low + high) / 2
-        low, high = (middle, high) if mean_rank(middle) < rank else (low, middle)
-    return low
+    return 6 / (math.pi * (n + 1)) * (math.asin(correlation) + (n - 2) * math.asin(correlation / 2))
