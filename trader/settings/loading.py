@@ -20,6 +20,7 @@ from trader.settings.sections import (
     GateSettings,
     ModelSettings,
     RaySettings,
+    RegistrySettings,
     RunSettings,
     ServeSettings,
     SizingSettings,
@@ -61,6 +62,7 @@ class Settings(BaseSettings):
     execution: ExecutionSettings = ExecutionSettings()
     risk: GateSettings = GateSettings()
     store: StoreSettings = StoreSettings()
+    registry: RegistrySettings = RegistrySettings()
     ray: RaySettings = RaySettings()
     serve: ServeSettings = ServeSettings()
     telemetry: TelemetrySettings = TelemetrySettings()

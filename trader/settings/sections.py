@@ -19,6 +19,7 @@ __all__ = [
     "ModelSettings",
     "PlantedSettings",
     "RaySettings",
+    "RegistrySettings",
     "RunSettings",
     "ServeSettings",
     "SimulationSettings",
@@ -217,6 +218,19 @@ class StoreSettings(Section):
     """SQLite only: `full` survives a power cut, `normal` a killed process."""
     commit_every: int = Field(1, ge=1)
     """Decisions per commit."""
+
+
+class RegistrySettings(Section):
+    """The registry of models; its records are in the store."""
+
+    artifacts: str = "models"
+    """Where artefacts lie: a folder, or a URL (`s3://bucket/models`, `gs://`, `file://`)."""
+    cache: Path = Path("~/.cache/gpt-trader/models")
+    """Local copies of artefacts that lie elsewhere."""
+    keep_versions: int = Field(10, ge=0)
+    """Newest artefacts of a model that clean-up keeps, beside those in use."""
+    rollback_window: int = Field(3, ge=1)
+    """Former champions that stay in production for a rollback."""
 
 
 class RaySettings(Section):

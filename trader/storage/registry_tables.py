@@ -143,7 +143,6 @@ model_aliases = Table(
     Column("name", String, ForeignKey("models.name"), primary_key=True),
     Column("alias", String, primary_key=True),
     _number(),
-    Column("change_no", BigInteger, ForeignKey("model_alias_changes.change_no"), nullable=False),
 )
 
 model_acknowledgements = Table(

@@ -158,10 +158,8 @@ def _create_aliases() -> None:
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("alias", sa.String(), nullable=False),
         *_number("model_aliases"),
-        sa.Column("change_no", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", "alias", name="pk_model_aliases"),
         _refers("model_aliases", "name", "models.name"),
-        _refers("model_aliases", "change_no", "model_alias_changes.change_no"),
     )
 
 
