@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import Engine, select
 
@@ -21,6 +21,7 @@ from trader.registry.lineage import Lineage
 from trader.registry.records import HistoryEntry, ModelVersion
 from trader.registry.references import Reference, closest
 from trader.registry.states import State
+from trader.settings.sections import RegistrySettings
 from trader.storage import Store
 from trader.storage import registry_tables as t
 from trader.storage.codec import from_json
@@ -61,6 +62,13 @@ class RegistryReader:
         self._artifacts = ArtifactStore(artifacts, cache)
         self._window = rollback_window
         self._clock = clock or SystemClock()
+
+    @classmethod
+    def of(cls, store: Store | Engine, settings: RegistrySettings) -> Self:
+        """Open the registry that the settings describe."""
+        return cls(store, settings.artifacts, cache=settings.cache, rollback_window=settings.rollback_window)
+
+    # Records
 
     def resolve(self, ref: Ref) -> ModelVersion:
         """Return the version that a reference means now."""

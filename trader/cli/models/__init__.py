@@ -1,0 +1,11 @@
+"""`trader models`: train, inspect, promote and take back models. Each module adds its commands."""
+
+import typer
+
+from trader.cli.models import decisions, registry
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Models: versions, their reports, and which of them trades.", no_args_is_help=True)
+registry.register(app)
+decisions.register(app)
