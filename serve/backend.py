@@ -27,7 +27,7 @@ class Backend(Protocol):
     """The ensemble, wherever it runs. Errors are those of `trader.core.errors`."""
 
     async def score(self, feature_names: tuple[str, ...], features: FloatArray) -> Prediction:
-        """Score one instant, features of shape (n_symbols, n_features) in the order of `feature_names`."""
+        """Score the last instant of features (n_instants, n_symbols, n_features), columns as `feature_names`."""
         ...
 
     async def describe(self) -> EnsembleDescription:
@@ -50,7 +50,7 @@ class InProcessBackend:
         self._service = service
 
     async def score(self, feature_names: tuple[str, ...], features: FloatArray) -> Prediction:
-        """Score one instant."""
+        """Score the last instant."""
         return self._service.score(feature_names, features)
 
     async def describe(self) -> EnsembleDescription:
@@ -82,7 +82,7 @@ class HandleBackend:
         self._policy = RetryPolicy(timeout_s=timeout_s, attempt_timeout_s=timeout_s)
 
     async def score(self, feature_names: tuple[str, ...], features: FloatArray) -> Prediction:
-        """Score one instant."""
+        """Score the last instant."""
         method = self._handle.method("score", features.nbytes)
         prediction: Prediction = await self._call(lambda: method.remote(feature_names, features))
         return prediction

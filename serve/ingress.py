@@ -78,11 +78,13 @@ def _add_model_routes(api: FastAPI, backend: Backend, limits: Limits) -> None:
     @api.post("/v1/predict", tags=["models"], response_model=PredictResponse)
     async def predict(request: Request, body: PredictRequest) -> Response:
         """Score one instant: a row of features for each symbol."""
-        if len(body.features) > limits.max_rows:
+        if body.n_rows > limits.max_rows:
             raise ProblemError(
-                413, "too-many-rows", f"features has {len(body.features)} rows; {limits.max_rows} are allowed"
+                413,
+                "too-many-rows",
+                f"features and context have {body.n_rows} rows; {limits.max_rows} are allowed",
             )
-        prediction = await backend.score(tuple(body.feature_names), body.matrix())
+        prediction = await backend.score(tuple(body.feature_names), body.panel())
         members = {key: np.ascontiguousarray(scores[0]) for key, scores in prediction.members.items()}
         answer = {
             "request_id": request.state.request_id,
@@ -103,6 +105,7 @@ def _add_model_routes(api: FastAPI, backend: Backend, limits: Limits) -> None:
         return ModelsResponse(
             request_id=request.state.request_id,
             feature_names=list(description.feature_names),
+            context=description.context,
             members=[MemberDescription(**dataclasses.asdict(member)) for member in description.members],
             training=dict(description.training),
         )

@@ -78,7 +78,7 @@ def start_app(settings: ServeSettings, model_dir: Path, *, name: str = APP) -> R
     OperationError
         If the port is taken, or the application does not become ready.
     """
-    load_ensemble(model_dir)
+    context = load_ensemble(model_dir).context
     # Serve tells its progress on stderr, where the caller's own display is.
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     if _get_global_client(raise_if_no_controller_running=False) is None:
@@ -91,7 +91,7 @@ def start_app(settings: ServeSettings, model_dir: Path, *, name: str = APP) -> R
     )
     options = _get_global_client().http_config
     host = "127.0.0.1" if options.host in {"0.0.0.0", "::"} else options.host  # noqa: S104 - compared, not bound
-    app = RunningApp(name=name, url=f"http://{host}:{options.port}", predictor=ServePredictor(name))
+    app = RunningApp(name=name, url=f"http://{host}:{options.port}", predictor=ServePredictor(name, context=context))
     try:
         ray_serve.run(build_app(args), name=name, route_prefix="/")
         _wait_until_ready(host, options.port)

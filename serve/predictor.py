@@ -41,6 +41,8 @@ class ServePredictor:
         Deadline of one prediction, in seconds, repeats included.
     retries : int
         Most repeats of one prediction.
+    context : int
+        Instants that the served ensemble looks at, as its manifest says.
 
     Attributes
     ----------
@@ -53,15 +55,18 @@ class ServePredictor:
         When called: if no replica answers by the deadline, or no such application runs.
     """
 
-    def __init__(self, app: str | DeploymentHandle, *, timeout_s: float = 60.0, retries: int = 100) -> None:
+    def __init__(
+        self, app: str | DeploymentHandle, *, timeout_s: float = 60.0, retries: int = 100, context: int = 1
+    ) -> None:
         self._app = app
+        self.context = context
         self._policy = RetryPolicy(timeout_s=timeout_s, retries=retries, attempt_timeout_s=max(1.0, timeout_s / 3))
         self._handle: EnsembleHandle | None = None
         self.calls = 0
         self.retries = 0
 
-    def __call__(self, features: FloatArray) -> Prediction:
-        """Score features of shape (n_slices, n_symbols, n_features)."""
+    def __call__(self, features: FloatArray, n_context: int = 0) -> Prediction:
+        """Score all but the first `n_context` instants of features (n_context + n_slices, n_symbols, n_features)."""
         self.calls += 1
         if self._handle is None:
             self._handle = self._connect()
@@ -70,7 +75,7 @@ class ServePredictor:
         while True:
             response = None
             try:
-                response = predict.remote(features)
+                response = predict.remote(features, n_context)
                 prediction: Prediction = response.result(timeout_s=attempts.timeout_s())
             except RayTaskError as error:
                 raise own_error(error) from None
@@ -85,7 +90,7 @@ class ServePredictor:
                 return prediction
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (self._app, self._policy.timeout_s, self._policy.retries)
+        return _rebuild, (self._app, self._policy.timeout_s, self._policy.retries, self.context)
 
     def _connect(self) -> EnsembleHandle:
         if isinstance(self._app, DeploymentHandle):
@@ -102,5 +107,5 @@ def _abandon(response: Any) -> None:
         response.cancel()
 
 
-def _rebuild(app: str | DeploymentHandle, timeout_s: float, retries: int) -> ServePredictor:
-    return ServePredictor(app, timeout_s=timeout_s, retries=retries)
+def _rebuild(app: str | DeploymentHandle, timeout_s: float, retries: int, context: int) -> ServePredictor:
+    return ServePredictor(app, timeout_s=timeout_s, retries=retries, context=context)

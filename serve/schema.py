@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Self
 
 import numpy as np
@@ -50,6 +51,9 @@ class PredictRequest(_Message):
     """Names of the rows."""
     features: Annotated[list[list[Number | None]], Field(min_length=1)]
     """One row a symbol, one number a feature; null is a missing value."""
+    context: list[list[list[Number | None]]] = []
+    """Features of the instants before, oldest first, each of the shape of `features`: what a sequence model looks
+    back at. `GET /v1/models` says how many instants it looks at; missing ones count as unknown."""
 
     @model_validator(mode="after")
     def _shapes_agree(self) -> Self:
@@ -57,19 +61,30 @@ class PredictRequest(_Message):
             if len(set(names)) != len(names):
                 twice = sorted({name for name in names if names.count(name) > 1})[:5]
                 raise ValueError(f"{field} holds {twice} more than once; every name may occur once")
-        if len(self.features) != len(self.symbols):
-            raise ValueError(
-                f"features has {len(self.features)} rows for {len(self.symbols)} symbols; one row a symbol is allowed"
-            )
         width = len(self.feature_names)
-        for i, row in enumerate(self.features):
-            if len(row) != width:
-                raise ValueError(f"features[{i}] has {len(row)} numbers for {width} feature_names")
+        for name, rows in self._tables():
+            if len(rows) != len(self.symbols):
+                raise ValueError(
+                    f"{name} has {len(rows)} rows for {len(self.symbols)} symbols; one row a symbol is allowed"
+                )
+            for i, row in enumerate(rows):
+                if len(row) != width:
+                    raise ValueError(f"{name}[{i}] has {len(row)} numbers for {width} feature_names")
         return self
 
-    def matrix(self) -> NDArray[np.float64]:
-        """Return the features, shape (n_symbols, n_features), NaN where null."""
-        return np.array(self.features, dtype=np.float64)
+    @property
+    def n_rows(self) -> int:
+        """Rows of features, those of the context included."""
+        return len(self.symbols) * (len(self.context) + 1)
+
+    def panel(self) -> NDArray[np.float64]:
+        """Return context and features, shape (n_context + 1, n_symbols, n_features), NaN where null."""
+        return np.array([*self.context, self.features], dtype=np.float64)
+
+    def _tables(self) -> Iterator[tuple[str, list[list[float | None]]]]:
+        yield "features", self.features
+        for i, instant in enumerate(self.context):
+            yield f"context[{i}]", instant
 
 
 class ModelVersion(_Message):
@@ -113,6 +128,8 @@ class ModelsResponse(_Message):
     request_id: str
     feature_names: list[str]
     """The schema: what `/v1/predict` expects, in any order."""
+    context: int
+    """Instants that a score looks at, its own included: `/v1/predict` takes up to one less as `context`."""
     members: list[MemberDescription]
     training: dict[str, Any]
     """The report saved with the models; empty if none was."""

@@ -57,12 +57,15 @@ class EnsembleDescription:
     ----------
     feature_names : tuple of str
         The schema, in the order of the columns.
+    context : int
+        Instants that a score looks at, its own included.
     members : tuple of MemberSummary
     training : mapping
         The report that was saved with the models; empty if none was.
     """
 
     feature_names: tuple[str, ...]
+    context: int
     members: tuple[MemberSummary, ...]
     training: Mapping[str, Any]
 
@@ -91,8 +94,8 @@ class EnsembleService:
             self._metrics.failures.labels(key)
         self._warm_up()
 
-    def predict(self, features: FloatArray) -> Prediction:
-        """Score features of shape (n_slices, n_symbols, n_features), columns in the order of the schema.
+    def predict(self, features: FloatArray, n_context: int = 0) -> Prediction:
+        """Score all but the first `n_context` instants of features (n_context + n_slices, n_symbols, n_features).
 
         Raises
         ------
@@ -101,7 +104,7 @@ class EnsembleService:
         """
         started = time.perf_counter()
         try:
-            prediction = self._ensemble(features)
+            prediction = self._ensemble(features, n_context)
         except DataError:
             self._metrics.refused.inc()
             raise
@@ -112,13 +115,14 @@ class EnsembleService:
         return prediction
 
     def score(self, feature_names: tuple[str, ...], features: FloatArray) -> Prediction:
-        """Score one instant whose columns are named, in any order.
+        """Score the last of some consecutive instants whose columns are named, in any order.
 
         Parameters
         ----------
         feature_names : tuple of str
             Exactly the schema's names; their order is repaired.
-        features : ndarray of shape (n_symbols, n_features)
+        features : ndarray of shape (n_instants, n_symbols, n_features)
+            The instants before the last are what a sequence model looks back at.
 
         Returns
         -------
@@ -139,8 +143,8 @@ class EnsembleService:
                 f"{len(missing)} missing {_some(missing)}, {len(unknown)} unknown {_some(unknown)}"
             )
         ordered = np.empty_like(features)
-        ordered[:, [self._columns[name] for name in feature_names]] = features
-        return self.predict(ordered[np.newaxis])
+        ordered[..., [self._columns[name] for name in feature_names]] = features
+        return self.predict(ordered, len(features) - 1)
 
     def describe(self) -> EnsembleDescription:
         """Return which models answer."""
@@ -151,7 +155,9 @@ class EnsembleService:
             name, _, version = key.partition("@")
             weight, failures = ensemble.weights[key], ensemble.failures[key]
             members.append(MemberSummary(key, name, version, weight, digests[key], failures))
-        return EnsembleDescription(ensemble.feature_names, tuple(members), ensemble.metadata.get("training") or {})
+        return EnsembleDescription(
+            ensemble.feature_names, ensemble.context, tuple(members), ensemble.metadata.get("training") or {}
+        )
 
     def probe(self) -> int:
         """Score a row of zeros and return the process id, to say which replica is well.

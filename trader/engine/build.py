@@ -61,12 +61,12 @@ def build_decider(
         cross_section=CrossSection(own_names, n_symbols),
         predictor=predictor,
         loop=DecisionLoop(n_symbols, sizing=settings.sizing, execution=settings.execution, gate=settings.risk),
-        recorder=Recorder(store, run_id, commit_every=commit_every),
+        recorder=Recorder(store, run_id, commit_every=commit_every, every_feature=predictor.context > 1),
         start_ns=start_ns,
         clock=clock,
         on_decision=on_decision,
     )
     state = store.loop_state(run_id)
     if state is not None:
-        decider.restore(state)
+        decider.restore(state, store.recent_features(run_id, predictor.context - 1))
     return decider

@@ -15,6 +15,7 @@ from trader.core.decision import Decision
 from trader.core.orders import TradingState
 from trader.core.protocols import Predictor
 from trader.engine.join import join_shards
+from trader.engine.past import PastFeatures
 from trader.engine.recorder import Recorder
 from trader.engine.shard import ShardOutput
 from trader.features import CrossSection
@@ -74,6 +75,7 @@ class Decider:
         self._start_ns = start_ns
         self._clock = clock
         self._on_decision = on_decision
+        self._past = PastFeatures(predictor.context)
         self._early: list[dict[int, ShardOutput]] = [{} for _ in symbol_ids]
         self._queues: list[collections.deque[ShardOutput]] = [collections.deque() for _ in symbol_ids]
         self._needed = [0] * len(symbol_ids)
@@ -138,11 +140,12 @@ class Decider:
         first = int(np.searchsorted(joined.panel.ts_ns, self._start_ns))
         if first:
             self._loop.warm_up(joined.panel.rows(0, first))
+            if self._past.n_kept:
+                self._past.warm_up(self._whole(joined.features[max(0, first - self._past.n_kept) : first]))
         if first == len(joined.panel):
             return
-        own = joined.features[first:]
-        features = np.concatenate((own, self._cross_section.apply(own)), axis=2)
-        prediction = self._predictor(features)
+        features = self._whole(joined.features[first:])
+        prediction = self._predictor(*self._past.before(features))
         for row in range(features.shape[0]):
             decision = self._loop.step(
                 self.counters.decisions,
@@ -155,6 +158,11 @@ class Decider:
             self.counters.decisions += 1
             if self._on_decision is not None:
                 self._on_decision(decision, latency_ns)
+        self._past.add(features)
+
+    def _whole(self, own: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return features with the ranks across symbols beside them."""
+        return np.concatenate((own, self._cross_section.apply(own)), axis=2)
 
     def state(self) -> dict[str, Any]:
         """Return everything needed to go on after the last decided batch, ready for JSON."""
@@ -162,10 +170,18 @@ class Decider:
             "next_batch": self.next_batch,
             "counters": dataclasses.asdict(self.counters),
             "loop": self._loop.state(),
+            "past": self._past.state(),
         }
 
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` returned; what waited undecided is forgotten and must be sent again."""
+    def restore(self, state: Mapping[str, Any], decided: NDArray[np.float64]) -> None:
+        """Go on from what `state` returned; what waited undecided is forgotten and must be sent again.
+
+        Parameters
+        ----------
+        state : mapping
+        decided : ndarray of shape (n_slices, n_symbols, n_features)
+            Features of the last decisions, as recorded: `context` - 1 of the predictor, or all if there are fewer.
+        """
         self.next_batch = int(state["next_batch"])
         self._needed = [self.next_batch] * len(self._symbol_ids)
         for early, queue in zip(self._early, self._queues, strict=True):
@@ -174,6 +190,7 @@ class Decider:
         self.durable_batch = self.next_batch - 1
         self.counters = Counters(**state["counters"])
         self._loop.restore(state["loop"])
+        self._past.restore(state.get("past"), decided)
 
 
 def _silent(output: ShardOutput) -> ShardOutput:

@@ -76,7 +76,8 @@ def prepare_run(
     settings = plan.settings
     quality = feed_quality(feed, settings)
     report("loading data", 1.0)
-    if settings.models.load_from is None:
+    folder = settings.models.load_from
+    if folder is None:
         past = read_past(feed, settings, plan.train_end_ns, report, transform_target)
         settings, schema = past.settings, past.schema
         plan = dataclasses.replace(plan, settings=settings)
@@ -87,7 +88,7 @@ def prepare_run(
     else:
         schema = feature_schema(whole_shard(feed, settings), len(feed.info.universe))
         settings = with_annual_scale(settings, np.unique(read_bars(feed, settings).ts_ns))
-        models = settings.models.model_copy(update={"load_from": settings.models.load_from.resolve()})
+        models = settings.models.model_copy(update={"load_from": folder.resolve()})
         settings = settings.model_copy(update={"models": models})
         plan = dataclasses.replace(plan, settings=settings)
         ensemble = load_ensemble(plan.model_dir)

@@ -20,12 +20,23 @@ class Recorder:
 
     Decisions and the state they lead to are committed in one transaction: after a crash the store holds both
     or neither, so a restarted loop neither loses a fill nor makes one twice.
+
+    Parameters
+    ----------
+    store : Store
+    run_id : str
+    commit_every : int
+        Decisions per transaction.
+    every_feature : bool, default=False
+        Store the features of every decision, not only of those that wanted orders: a sequence model reads them
+        again after a restart.
     """
 
-    def __init__(self, store: Store, run_id: str, *, commit_every: int) -> None:
+    def __init__(self, store: Store, run_id: str, *, commit_every: int, every_feature: bool = False) -> None:
         self._store = store
         self._run_id = run_id
         self._commit_every = commit_every
+        self._every_feature = every_feature
         self._decisions: list[Decision] = []
         self._traces: list[str] = []
         self._latency: list[int | None] = []
@@ -38,11 +49,12 @@ class Recorder:
         return len(self._decisions) >= self._commit_every
 
     def add(self, decision: Decision, features: NDArray[np.float64], latency_ns: int | None, feed_seq: int) -> None:
-        """Keep a decision on feed batch `feed_seq`; features (n_symbols, n_features) are stored when it made orders."""
+        """Keep a decision on feed batch `feed_seq`; features are of shape (n_symbols, n_features)."""
         self._decisions.append(decision)
         self._traces.append(trace_id_of(self._run_id, decision.seq))
         self._latency.append(latency_ns)
-        self._features.append(features if len(decision.orders) or decision.denials else None)
+        wanted = self._every_feature or len(decision.orders) or decision.denials
+        self._features.append(features if wanted else None)
         self._feed_seq.append(feed_seq)
 
     def commit(self, loop_state: Mapping[str, Any]) -> None:

@@ -122,6 +122,7 @@ def _manifest(ensemble: Ensemble, files: dict[str, str], metadata: Mapping[str, 
     return {
         "format": _FORMAT,
         "feature_names": list(ensemble.feature_names),
+        "context": ensemble.context,
         "members": members,
         "files": files,
         "metadata": dict(metadata),

@@ -23,6 +23,7 @@ __all__ = [
     "read_last_seq",
     "read_loop_state",
     "read_orders",
+    "read_recent_features",
     "read_runs",
     "signal_table",
 ]
@@ -72,6 +73,14 @@ def read_decisions(connection: Connection, run: RunRecord) -> DecisionTable:
     for array in (*arrays.values(), *members.values()):
         array.flags.writeable = False
     return DecisionTable(trace_id=tuple(got["trace_id"]), members=members, **arrays)
+
+
+def read_recent_features(connection: Connection, run: RunRecord, n_slices: int) -> NDArray[np.float64]:
+    """Return the features (n_slices, n_symbols, n_features) of the last decisions that have them, oldest first."""
+    d = schema.decisions.c
+    query = select(d.features).where(d.run_id == run.run_id, d.features.is_not(None)).order_by(d.seq.desc())
+    blobs = list(connection.scalars(query.limit(n_slices)))[::-1]
+    return unpack(blobs, (len(blobs), len(run.symbols), len(run.feature_names)))
 
 
 def read_orders(connection: Connection, run: RunRecord) -> pa.Table:

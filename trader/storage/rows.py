@@ -48,12 +48,12 @@ def run_row(run: RunRecord) -> Row:
 
 
 def decision_rows(run: RunRecord, decisions: Sequence[Decision], extras: Extras) -> list[Row]:
-    """Return one row a decision; features are kept only where an order was wanted."""
+    """Return one row a decision; features are kept where they are given."""
     n_symbols, n_features = len(run.symbols), len(run.feature_names)
     rows: list[Row] = []
     for i, d in enumerate(decisions):
         features: bytes | None = None
-        if extras.features is not None and (len(d.orders) or d.denials):
+        if extras.features is not None:
             wanted = extras.features[i]
             if wanted is not None:
                 features = _packed("features", wanted, n_symbols * n_features)

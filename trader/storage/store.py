@@ -231,6 +231,12 @@ class Store:
         """Return scores and targets in long form: ts, symbol, score, target, and a column a member."""
         return reading.signal_table(self._known(run_id), self.decisions(run_id))
 
+    def recent_features(self, run_id: str, n_slices: int) -> NDArray[np.float64]:
+        """Return what `reading.read_recent_features` reads."""
+        run = self._known(run_id)
+        with self._read() as connection:
+            return reading.read_recent_features(connection, run, n_slices)
+
     def orders(self, run_id: str) -> pa.Table:
         """Return every order that was wanted, with the gate's verdict, by id."""
         run = self._known(run_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from trader.core.market import Universe
-from trader.core.protocols import FeedInfo, Prediction
+from trader.core.protocols import FeedInfo, Prediction, Predictor
 from trader.data.content import describe
 from trader.data.replay import ReplayFeed
 from trader.data.simulated import SimulatedMarket
@@ -31,8 +32,25 @@ SETTINGS = load_settings(None, None, {"feed": {"simulation": {"n_symbols": N_SYM
 class _Momentum:
     """Scores by the first feature; not a number until it is known."""
 
-    def __call__(self, features: np.ndarray) -> Prediction:
+    context = 1
+
+    def __call__(self, features: np.ndarray, n_context: int = 0) -> Prediction:
         score = np.nan_to_num(features[:, :, 0])
+        return Prediction(score, {"first@1.0.0": score})
+
+
+class _Sum:
+    """Scores by the sum of the first feature over the last 40 instants: what was forgotten changes it."""
+
+    context = 40
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def __call__(self, features: np.ndarray, n_context: int = 0) -> Prediction:
+        self.seen.append(n_context)
+        first = np.nan_to_num(features[:, :, 0])
+        score = np.array([first[max(0, i - 39) : i + 1].sum(axis=0) for i in range(n_context, len(first))])
         return Prediction(score, {"first@1.0.0": score})
 
 
@@ -44,7 +62,9 @@ def outputs() -> list[list[ShardOutput]]:
     return [[shard.process(batch) for shard in shards] for batch in feed.batches()]
 
 
-def _decider(folder: Path, name: str, commit_every: int = 1) -> tuple[Store, Decider]:
+def _decider(
+    folder: Path, name: str, commit_every: int = 1, predictor: Predictor | None = None
+) -> tuple[Store, Decider]:
     feed = SimulatedMarket(SETTINGS.feed.simulation, seed=3, batch_slices=10)
     store = Store.open(f"sqlite:///{folder}/{name}.db", synchronous="normal")
     if not store.runs():
@@ -55,7 +75,7 @@ def _decider(folder: Path, name: str, commit_every: int = 1) -> tuple[Store, Dec
         settings=SETTINGS,
         start_ns=feed.info.span_ns[0] + 60 * 86_400_000_000_000,
         symbol_ids=split_symbols(N_SYMBOLS, 2),
-        predictor=_Momentum(),
+        predictor=predictor or _Momentum(),
         store=store,
         commit_every=commit_every,
     )
@@ -126,6 +146,27 @@ def test_a_new_decider_goes_on_from_the_store(outputs: list[list[ShardOutput]], 
     assert _fills(store) == expected
 
 
+@pytest.mark.parametrize("cut", [7, 8, 11, 29])
+def test_a_new_decider_remembers_the_past(outputs: list[list[ShardOutput]], tmp_path: Path, cut: int) -> None:
+    """A predictor that looks back sees the same past after a crash, that of the warm-up included."""
+    undisturbed = _Sum()
+    store, decider = _decider(tmp_path, "plain", predictor=undisturbed)
+    _deliver(decider, outputs, _in_order(len(outputs)))
+    expected = store.decisions("r").score
+    assert undisturbed.seen[0] == 39
+    assert set(undisturbed.seen) == {39}
+
+    store, decider = _decider(tmp_path, "broken", commit_every=25, predictor=_Sum())
+    _deliver(decider, outputs, _in_order(cut))
+    store.close()
+    again = _Sum()
+    store, decider = _decider(tmp_path, "broken", commit_every=25, predictor=again)
+    _deliver(decider, outputs, _in_order(len(outputs)))
+    decider.commit()
+    assert set(again.seen) == {39}
+    assert store.decisions("r").score.tobytes() == expected.tobytes()
+
+
 def test_a_missing_shard_holds_the_decision(outputs: list[list[ShardOutput]], tmp_path: Path) -> None:
     """Nothing is decided on half of the symbols."""
     _, decider = _decider(tmp_path, "half")
@@ -136,8 +177,8 @@ def test_a_missing_shard_holds_the_decision(outputs: list[list[ShardOutput]], tm
     assert decider.next_batch == 1
 
 
-@pytest.mark.parametrize("max_silent", [0, 3, 1000])
-def test_held_back_silence_changes_nothing(tmp_path: Path, max_silent: int) -> None:
+@pytest.mark.parametrize("silence_ns", [0, 3, 1000])
+def test_held_back_silence_changes_nothing(tmp_path: Path, silence_ns: int) -> None:
     """Ticks of which few batches complete a bar: sparing the messages of the others gives the same decisions."""
     trades = simulate_trades(20_000, N_SYMBOLS, seed=2)
     info = describe("ticks", trades, Universe(tuple("ABCDE")))
@@ -145,7 +186,7 @@ def test_held_back_silence_changes_nothing(tmp_path: Path, max_silent: int) -> N
     settings = load_settings(None, None, {"bars": {"kind": "dollar", "size": 1e6}})
     ids = split_symbols(N_SYMBOLS, 2)
     found = {}
-    for name, silence in (("plain", None), ("spared", max_silent)):
+    for name, silence in (("plain", None), ("spared", silence_ns)):
         store = Store.open(f"sqlite:///{tmp_path}/{name}.db", synchronous="normal")
         store.create_run(_record(info, settings))
         decider = build_decider(
@@ -159,7 +200,7 @@ def test_held_back_silence_changes_nothing(tmp_path: Path, max_silent: int) -> N
             commit_every=1,
         )
         shards = [build_shard(info, own, settings) for own in ids]
-        spares = [Coalescer(silence or 0) for _ in ids]
+        spares = [Coalescer(silence or 0, itertools.count().__next__) for _ in ids]
         for batch in feed.batches():
             for shard, spare in enumerate(spares):
                 output = spare.add(shards[shard].process(batch))

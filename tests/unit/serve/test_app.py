@@ -83,9 +83,11 @@ async def test_http_backend_speaks_through_a_handle(
     """What the ingress asks of a handle is what it asks of a service."""
     backend, service = HandleBackend(handle, timeout_s=10.0), EnsembleService(model_dir)
     names = service.describe().feature_names
-    assert (await backend.score(names, features)).score.tobytes() == service.score(names, features).score.tobytes()
+    assert (await backend.score(names, features[None])).score.tobytes() == service.score(
+        names, features[None]
+    ).score.tobytes()
     assert await backend.describe() == service.describe()
     await backend.probe()
     assert len(await backend.expositions()) == 1
     with pytest.raises(DataError, match="unknown"):
-        await backend.score(("a", "b", "c"), features)
+        await backend.score(("a", "b", "c"), features[None])

@@ -123,6 +123,20 @@ async def test_rows_are_limited(client: httpx.AsyncClient, body: dict[str, Any])
     assert "9 rows; 8" in is_problem(await client.post("/v1/predict", json=nine), 413, "too-many-rows")["detail"]
 
 
+async def test_context_is_part_of_the_request(client: httpx.AsyncClient, body: dict[str, Any]) -> None:
+    """Instants before the one asked for change nothing for models of single rows, count as rows, and are checked."""
+    instant = body["features"][:2]
+    body = body | {"features": instant, "symbols": body["symbols"][:2]}
+    plain = (await client.post("/v1/predict", json=body)).json()
+    answer = (await client.post("/v1/predict", json=body | {"context": [instant, instant]})).json()
+    assert answer["scores"] == plain["scores"]
+    many = body | {"context": [instant] * 4}
+    is_problem(await client.post("/v1/predict", json=many), 413, "too-many-rows")
+    short = is_problem(await client.post("/v1/predict", json=body | {"context": [instant[:1]]}), 422, "invalid-request")
+    assert "context[0] has 1 rows" in str(short)
+    assert (await client.get("/v1/models")).json()["context"] == 1
+
+
 async def test_bodies_are_limited(client: httpx.AsyncClient) -> None:
     """A long body is 413 whether it declares its length or comes in pieces."""
 

@@ -25,7 +25,7 @@ def test_predict_is_the_ensemble_bit_for_bit(service: EnsembleService, model_dir
 
 def test_order_of_names_is_repaired(service: EnsembleService, features: np.ndarray) -> None:
     """Columns in another order give the same scores."""
-    got = service.score(NAMES[::-1], features[:, ::-1])
+    got = service.score(NAMES[::-1], features[None, :, ::-1])
     assert np.array_equal(got.score, service.predict(features[None]).score)
 
 
@@ -41,7 +41,7 @@ def test_order_of_names_is_repaired(service: EnsembleService, features: np.ndarr
 def test_other_names_are_refused(service: EnsembleService, names: tuple[str, ...], message: str) -> None:
     """A name that is missing, unknown or repeated is named in the error, and counted."""
     with pytest.raises(DataError, match=message):
-        service.score(names, np.zeros((2, len(names))))
+        service.score(names, np.zeros((1, 2, len(names))))
     assert "gpt_trader_prediction_refusals_total" in service.metrics()
     assert _value(service.metrics(), "gpt_trader_prediction_refusals_total") == 1
 
