@@ -19,7 +19,7 @@ FloatArray = NDArray[np.float64]
 class ClippedSum:
     """`intercept + Σ coefficient · clip(z)` with z the z-score of a column; a missing one adds 0.
 
-    The arrays have shape (n_used,) and belong to `columns` of the `n_features`.
+    The arrays have shape (n_used,) and belong to `columns`, no two alike, of the `n_features`.
     """
 
     n_features: int
@@ -35,23 +35,18 @@ class ClippedSum:
         used = rows[:, self.columns]
         z = np.clip((used - self.center) * self.inverse_scale, -self.clip, self.clip)
         out = np.zeros((rows.shape[0], self.n_features))
-        np.add.at(out, (slice(None), self.columns), np.where(np.isfinite(used), z * self.coefficients, 0.0))
+        out[:, self.columns] = np.where(np.isfinite(used), z * self.coefficients, 0.0)
         return out
 
 
 def clipped_sum(model: Linear | Momentum) -> ClippedSum:
     """Return a fitted model as a sum of functions of single features."""
     n_features = len(model.feature_names)
-    momentum = isinstance(model, Momentum)
-    return ClippedSum(
-        n_features=n_features,
-        columns=model.columns if momentum else np.arange(n_features, dtype=np.int32),
-        center=model.center,
-        inverse_scale=model.inverse_scale,
-        coefficients=model.coefficients,
-        clip=model.clip,
-        intercept=0.0 if momentum else float(model.intercept[0]),
-    )
+    if isinstance(model, Momentum):
+        columns, intercept = model.columns, 0.0
+    else:
+        columns, intercept = np.arange(n_features, dtype=np.int32), float(model.intercept[0])
+    return ClippedSum(n_features, columns, model.center, model.inverse_scale, model.coefficients, model.clip, intercept)
 
 
 def additive_shap(terms: ClippedSum, rows: FloatArray, background: FloatArray) -> tuple[FloatArray, float]:

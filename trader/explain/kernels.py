@@ -59,7 +59,12 @@ def inside_boxes(
 
 @njit(cache=True, nogil=True)
 def box_shap(
-    inside: BitArray, inside_background: BitArray, starts: IntArray, column: IntArray, value: FloatArray, n_features: int
+    inside: BitArray,
+    inside_background: BitArray,
+    starts: IntArray,
+    column: IntArray,
+    value: FloatArray,
+    n_features: int,
 ) -> FloatArray:
     """Return the Shapley values of a sum of boxes against the mean of the background, shape (n_rows, n_features).
 

@@ -92,7 +92,9 @@ class Attribution:
         finite = np.isfinite(self.base) & np.isfinite(self.values).all(axis=1)
         if np.any(known & ~finite):
             row = int(np.argmax(known & ~finite))
-            raise ModelError(f"{self.method} of {self.subject} gave row {row} no finite attribution though it is scored")
+            raise ModelError(
+                f"{self.method} of {self.subject} gave row {row} no finite attribution though it is scored"
+            )
         if self.tolerance is None or not known.any():
             return self
         largest = np.maximum(np.abs(self.score), np.abs(self.base)) + np.abs(self.values).sum(axis=1)

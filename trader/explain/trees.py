@@ -148,9 +148,7 @@ def _leaves_of_bits(model: Boosting, first: int, last: int, n_features: int) -> 
     return leaves
 
 
-def _narrowed(
-    path: dict[int, _Condition], column: int, limit: float, on_left: bool, missing_left: bool
-) -> _Condition:
+def _narrowed(path: dict[int, _Condition], column: int, limit: float, on_left: bool, missing_left: bool) -> _Condition:
     low, high, missing = path.get(column, (-np.inf, np.inf, True))
     if on_left:
         return low, min(high, limit), missing and missing_left
