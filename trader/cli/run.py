@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from trader.engine.prepare import Prepared
     from trader.reporting import Summary
 
-__all__ = ["feed_overrides", "register"]
+__all__ = ["comma_list", "feed_overrides", "register"]
 
 DataOption = Annotated[
     Path | None, typer.Option("--data", help="Trade a CSV or Parquet file of your own (gz allowed).")
@@ -38,6 +38,10 @@ BarsOption = Annotated[
     str | None, typer.Option("--bars", metavar="KIND:SIZE", help="How ticks become bars, e.g. time:60 or dollar:1e6.")
 ]
 ModelsOption = Annotated[Path | None, typer.Option("--models", help="Serve the models of this folder; train none.")]
+MembersOption = Annotated[
+    str | None,
+    typer.Option("--members", metavar="A,B", help="Models of the ensemble: kinds to train, or registered versions."),
+]
 SeedOption = Annotated[int | None, typer.Option("--seed", help="Every random number follows from it.")]
 RunsDirOption = Annotated[Path | None, typer.Option("--runs-dir", help="Where runs are kept.")]
 
@@ -61,6 +65,7 @@ def run(
     end: EndOption = None,
     train_end: TrainEndOption = None,
     bars: BarsOption = None,
+    members: MembersOption = None,
     models: ModelsOption = None,
     seed: SeedOption = None,
     runs_dir: RunsDirOption = None,
@@ -92,7 +97,7 @@ def run(
         )
         | {
             "run": {"seed": seed, "runs_dir": runs_dir, "speed": speed},
-            "models": {"train_end": train_end, "load_from": models},
+            "models": {"train_end": train_end, "load_from": models, "members": comma_list(members)},
             "serve": {"port": port, "keep_up": keep_up or None},
         },
     )
@@ -114,6 +119,7 @@ def backtest(
     end: EndOption = None,
     train_end: TrainEndOption = None,
     bars: BarsOption = None,
+    members: MembersOption = None,
     models: ModelsOption = None,
     seed: SeedOption = None,
     runs_dir: RunsDirOption = None,
@@ -141,7 +147,7 @@ def backtest(
         )
         | {
             "run": {"seed": seed, "runs_dir": runs_dir},
-            "models": {"train_end": train_end, "load_from": models},
+            "models": {"train_end": train_end, "load_from": models, "members": comma_list(members)},
         },
     )
     from trader.bootstrap import backtest as run_backtest
@@ -178,12 +184,17 @@ def feed_overrides(
             "data_kind": kind,
             "columns": columns or None,
             "timezone": zone,
-            "symbols": tuple(part.strip() for part in symbols.split(",")) if symbols else None,
+            "symbols": comma_list(symbols),
             "start": start,
             "end": end,
         },
         "bars": {"kind": bar_kind, "size": bar_size or None},
     }
+
+
+def comma_list(text: str | None) -> tuple[str, ...] | None:
+    """Return the parts of a comma-separated option; None where it was not given."""
+    return tuple(part.strip() for part in text.split(",")) if text else None
 
 
 def _go(settings: Settings, as_json: bool, work: Any) -> None:

@@ -16,6 +16,7 @@ from trader.core.protocols import Feed
 from trader.data.feeds import open_feed
 from trader.data.quality import QualityReport
 from trader.engine.history import FeatureSchema, feature_schema, feed_quality, read_bars, whole_shard
+from trader.engine.members import registered_members
 from trader.engine.plan import RunPlan, make_plan
 from trader.engine.training_set import read_past, with_annual_scale
 from trader.models.artifacts import load_ensemble, save_ensemble
@@ -79,9 +80,17 @@ def prepare_run(
     folder = settings.models.load_from
     if folder is None:
         past = read_past(feed, settings, plan.train_end_ns, report, transform_target)
-        settings, schema = past.settings, past.schema
+        schema = past.schema
+        members = registered_members(past.settings, store, feature_names=schema.names, start_ns=plan.start_ns)
+        settings = members.settings
         plan = dataclasses.replace(plan, settings=settings)
-        trained = train_ensemble(past.data, settings=settings.models, seed=settings.run.seed, on_progress=report)
+        trained = train_ensemble(
+            past.data,
+            settings=settings.models,
+            seed=settings.run.seed,
+            registered=members.models,
+            on_progress=report,
+        )
         ensemble = trained.ensemble
         training: dict[str, Any] | None = trained.report.to_dict()
         save_ensemble(ensemble, plan.model_dir, {"training": training, "data": feed.info.fingerprint})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from trader.core.decision import Decision
 from trader.core.errors import DataError
 from trader.core.market import BarPanel
 from trader.core.orders import FillBatch
@@ -14,7 +15,7 @@ from trader.portfolio.benchmarks import buy_and_hold
 from trader.portfolio.performance import Performance, performance
 from trader.settings import Settings
 
-__all__ = ["BUY_AND_HOLD", "trade_scores"]
+__all__ = ["BUY_AND_HOLD", "follow_scores", "trade_scores"]
 
 FloatArray = NDArray[np.float64]
 
@@ -52,9 +53,7 @@ def trade_scores(
     if not scored.size:
         raise DataError("scores hold no number; nothing can be traded")
     first, stop = int(scored[0]), int(scored[-1]) + 1
-    loop = DecisionLoop(panel.n_symbols, sizing=settings.sizing, execution=settings.execution, gate=settings.risk)
-    loop.warm_up(panel.rows(0, first))
-    decisions = [loop.step(seq, panel.slice_at(row), scores[row], {}) for seq, row in enumerate(range(first, stop))]
+    decisions = follow_scores(panel, scores, settings, first, stop)
     costs = settings.execution
     prices = np.array([decision.prices for decision in decisions])
     return performance(
@@ -77,3 +76,10 @@ def trade_scores(
             )
         },
     )
+
+
+def follow_scores(panel: BarPanel, scores: FloatArray, settings: Settings, first: int, stop: int) -> list[Decision]:
+    """Return the decisions on the rows from `first` to before `stop`; those before warm up the estimates of risk."""
+    loop = DecisionLoop(panel.n_symbols, sizing=settings.sizing, execution=settings.execution, gate=settings.risk)
+    loop.warm_up(panel.rows(0, first))
+    return [loop.step(seq, panel.slice_at(row), scores[row], {}) for seq, row in enumerate(range(first, stop))]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from trader.core.errors import SettingsError
 from trader.core.protocols import Model
+from trader.models.background import Background, draw_background
 from trader.models.base import create, preset
 from trader.models.dataset import TrainingSet
 from trader.models.ensemble import Ensemble
@@ -70,7 +71,7 @@ def train_ensemble(
     check_members(settings)
     tell = on_progress or (lambda *_: None)
     kinds = [name for name in settings.members if "@" not in name]
-    folds = walk_forward_folds(data, settings)
+    folds = walk_forward_folds(data, settings) if kinds else []
     work = len(folds) + 1
 
     def fit_fold(number: int, train: IntArray) -> Ensemble:
@@ -79,7 +80,9 @@ def train_ensemble(
 
     out_of_sample = score_folds(data, folds, fit_fold) if kinds else {}
     tell("fitting models on all training data", len(folds) / work)
-    ensemble = _fit_ensemble(data, np.arange(len(data)), settings.members, settings, seed, registered or {})
+    ensemble = _fit_ensemble(
+        data, np.arange(len(data)), settings.members, settings, seed, registered or {}, _background(data, seed)
+    )
     report = TrainingReport(
         train_start_ns=int(data.ts_ns[data.first]),
         train_end_ns=int(data.ts_ns[-1]),
@@ -141,6 +144,7 @@ def _fit_ensemble(
     settings: ModelSettings,
     seed: int,
     registered: Mapping[str, Model] | None = None,
+    background: Background | None = None,
 ) -> Ensemble:
     members: dict[str, Model] = {}
     scales: dict[str, float] = {}
@@ -154,4 +158,10 @@ def _fit_ensemble(
         scales[key] = score_scale(model, data, instants)
     given = dict(zip(settings.members, settings.weights, strict=False))
     weights = [given[name] for name in names] if given else None
-    return Ensemble(members, weights if weights and any(weights) else None, scales=scales)
+    return Ensemble(members, weights if weights and any(weights) else None, scales=scales, background=background)
+
+
+def _background(data: TrainingSet, seed: int) -> Background:
+    rows = data.features[data.usable]
+    first, last = (str(np.datetime64(int(data.ts_ns[at]), "ns").astype("datetime64[D]")) for at in (data.first, -1))
+    return draw_background(rows, seed, source=f"drawn by seed {seed} from {len(rows)} of training, {first} to {last}")
