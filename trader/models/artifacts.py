@@ -6,6 +6,7 @@
       manifest.json                 schema, members, weights, scales, hashes, metadata
       linear@1.0.0/model.json       hyperparameters
       linear@1.0.0/arrays.safetensors
+      background.safetensors        training rows that explanations are relative to, if the ensemble has any
 
 An artefact is complete or absent: it is written to a temporary folder beside the target and renamed. It is never
 overwritten. Loading verifies every file against the manifest before anything reads it. The hashes show damage
@@ -23,6 +24,7 @@ from typing import Any
 
 from trader.core.errors import DataError, ModelError, TraderError
 from trader.core.protocols import Model
+from trader.models.background import Background
 from trader.models.base import model_class
 from trader.models.checksums import check_hashes, content_hash, hash_folder
 from trader.models.ensemble import Ensemble
@@ -30,6 +32,7 @@ from trader.models.ensemble import Ensemble
 __all__ = ["load_ensemble", "read_manifest", "save_ensemble"]
 
 _MANIFEST = "manifest.json"
+_BACKGROUND = "background.safetensors"
 _FORMAT = 1
 
 
@@ -57,6 +60,8 @@ def save_ensemble(ensemble: Ensemble, folder: Path, metadata: Mapping[str, Any] 
         for key, member in ensemble.members.items():
             (temporary / key).mkdir()
             member.save(temporary / key)
+        if ensemble.background is not None:
+            ensemble.background.save(temporary / _BACKGROUND)
         manifest = _manifest(ensemble, hash_folder(temporary), metadata or {})
         (temporary / _MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
         temporary.rename(folder)
@@ -85,6 +90,7 @@ def load_ensemble(folder: Path) -> Ensemble:
             {entry["key"]: entry["weight"] for entry in manifest["members"]},
             scales={entry["key"]: entry["scale"] for entry in manifest["members"]},
             metadata=manifest["metadata"] | {"content_hash": _content_hashes(manifest)},
+            background=Background.load(folder / _BACKGROUND) if _BACKGROUND in manifest["files"] else None,
         )
         schema = tuple(manifest["feature_names"])
     except (KeyError, TypeError, AttributeError, ValueError, DataError) as error:

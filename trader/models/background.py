@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trader.core.errors import DataError
+from trader.core.errors import DataError, ModelError
 
-__all__ = ["Background", "draw_background"]
+__all__ = ["BACKGROUND_ROWS", "Background", "draw_background"]
 
 FloatArray = NDArray[np.float64]
 
 BACKGROUND_ROWS = 100
+"""Enough that an explanation hardly depends on the draw, and a file of some ten kB."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class Background:
     rows : ndarray of shape (n_background, n_features)
         At least one; NaN is missing.
     source : str
-        Where they come from, in words.
+        Where they come from, in words that follow "100 rows".
     """
 
     rows: FloatArray
@@ -49,7 +52,24 @@ class Background:
     def statement(self) -> str:
         """One sentence for people."""
         count = self.rows.shape[0]
-        return f"{count} row{'' if count == 1 else 's'}: {self.source}"
+        return f"{count} row{'' if count == 1 else 's'} {self.source}"
+
+    def save(self, path: Path) -> None:
+        """Write rows and source to a safetensors file; equal backgrounds give equal bytes."""
+        from safetensors.numpy import save_file
+
+        save_file({"rows": self.rows}, path, metadata={"source": self.source})
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote; anything else raises ModelError naming the file."""
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="numpy") as file:
+                return cls(file.get_tensor("rows"), (file.metadata() or {})["source"])
+        except (OSError, KeyError, DataError, SafetensorError) as error:
+            raise ModelError(f"{path} does not hold a readable background: {error!r}") from error
 
 
 def draw_background(rows: FloatArray, seed: int, *, source: str, n_rows: int = BACKGROUND_ROWS) -> Background:
@@ -60,15 +80,15 @@ def draw_background(rows: FloatArray, seed: int, *, source: str, n_rows: int = B
     rows : ndarray of shape (n, n_features)
     seed : int
     source : str
-        Where `rows` come from.
+        What to say of them; see `Background`.
     n_rows : int
         At least 1.
 
     Examples
     --------
-    >>> background = draw_background(np.arange(6.0).reshape(3, 2), seed=0, source="three rows", n_rows=2)
+    >>> background = draw_background(np.arange(6.0).reshape(3, 2), seed=0, source="of three", n_rows=2)
     >>> background.rows.tolist()
-    [[0.0, 1.0], [4.0, 5.0]]
+    [[2.0, 3.0], [4.0, 5.0]]
     """
     if n_rows < 1:
         raise DataError(f"n_rows={n_rows} is not allowed; a background needs at least one row")

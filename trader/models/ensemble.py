@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from trader.core.errors import DataError
 from trader.core.protocols import Model, Prediction
+from trader.models.background import Background
 from trader.models.kernels import combine
 
 __all__ = ["Ensemble"]
@@ -41,11 +42,13 @@ class Ensemble:
         Standard deviation of each member's scores on the training set; 1 where not given.
     metadata : mapping, optional
         What the artefact says of itself; see `trader.models.artifacts`.
+    background : Background, optional
+        Training rows of the schema that explanations are relative to.
 
     Raises
     ------
     DataError
-        If there is no member, the schemas differ, or a weight or scale is not allowed.
+        If there is no member, the schemas differ, or a weight, scale or background is not allowed.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class Ensemble:
         *,
         scales: Mapping[str, float] | None = None,
         metadata: Mapping[str, Any] | None = None,
+        background: Background | None = None,
     ) -> None:
         if not members:
             raise DataError("members is empty; an ensemble needs at least one")
@@ -63,6 +67,9 @@ class Ensemble:
         self.weights: Mapping[str, float] = MappingProxyType(_normalised(tuple(self.members), weights))
         self.scales: Mapping[str, float] = MappingProxyType(_checked_scales(tuple(self.members), scales or {}))
         self.metadata: Mapping[str, Any] = MappingProxyType(dict(metadata or {}))
+        if background is not None and background.rows.shape[1] != len(self.feature_names):
+            raise DataError(f"background has {background.rows.shape[1]} columns; the schema {len(self.feature_names)}")
+        self.background = background
         self._failures = dict.fromkeys(self.members, 0)
         self._last_errors: dict[str, str] = {}
         self._weights = np.array(list(self.weights.values()))
