@@ -16,7 +16,7 @@ from trader.storage import RunRecord
 if TYPE_CHECKING:
     from jinja2 import Template
 
-__all__ = ["render_html"]
+__all__ = ["render_html", "template"]
 
 
 def render_html(summary: Summary, record: RunRecord, plots: Sequence[Plot], extras: Mapping[str, Any]) -> str:
@@ -29,7 +29,7 @@ def render_html(summary: Summary, record: RunRecord, plots: Sequence[Plot], extr
         `QualityReport` gives, or None) and `features_left_out` (reason by feature). All may be missing.
     """
     result = summary.performance
-    return _template().render(
+    return template("report.html.j2").render(
         summary=summary,
         period="no decision" if result is None else f"{fmt.day(result.start_ns)} to {fmt.day(result.end_ns)}",
         symbols=", ".join(summary.symbols),
@@ -73,14 +73,15 @@ def _setting_text(value: Any) -> str:
 
 
 @functools.cache
-def _template() -> Template:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+def template(name: str, package: str = "trader.reporting") -> Template:
+    """Return a template of a package; the shared parts of this package's pages are at hand to all."""
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("trader.reporting"),
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader("trader.reporting")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)
