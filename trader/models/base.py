@@ -13,10 +13,11 @@ A row model is a regression from one row of features to one score. Every model o
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+import copy
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ from trader.core.errors import DataError, ModelError
 from trader.core.protocols import FitMonitor, Forecast
 from trader.models.calibration import MIN_ROWS, Calibration
 from trader.models.kinds import MODELS, create, model_class, preset
-from trader.models.rows import Rows, Watch, purged_tail, usable_rows
+from trader.models.rows import Labelled, Rows, Watch
 from trader.models.schema import check_asked, check_names, check_panel, check_schema, min_known
 from trader.models.state import read_state, write_state
 
@@ -42,6 +43,9 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+_M = TypeVar("_M", bound="ArrayModel")
+_Teach = Callable[[_M, Rows, Watch | None], None]
 
 _CALIBRATION = "calibration."
 _MIN_FIT_ROWS = 10
@@ -74,9 +78,8 @@ class ArrayModel(abc.ABC):
     def _scores(self, features: FloatArray) -> FloatArray:
         """Score checked rows."""
 
-    def _unfitted(self, steps: int | None = None) -> Self:  # noqa: ARG002
-        """Return an unfitted model like this one, whose fit ends after so many steps; None is all of them."""
-        return type(self)(**{key: getattr(self, key) for key in self.PARAMS})
+    def _shorten(self, steps: int) -> None:  # noqa: B027 - most fits have no steps to leave out
+        """Take away what a fit of no more than so many steps does not do."""
 
     def fit(
         self,
@@ -105,7 +108,7 @@ class ArrayModel(abc.ABC):
         monitor : callable, optional
             Told of each step and may end the fit; see `trader.core.protocols.FitMonitor`. With enough rows it
             watches the fit to the head of the rows, whose `validation_loss` is that of the rows held out; the
-            fit to all rows follows, as long as that one was.
+            fit to all rows follows and ends after as many steps, as do later fits of the same object.
 
         Raises
         ------
@@ -142,37 +145,30 @@ class ArrayModel(abc.ABC):
         """Learn from the rows of a panel; see `trader.core.protocols.Model` and `fit`."""
         names = tuple(feature_names)
         chosen, weights = check_panel(features, target, names, instants, weight)
-        rows, positions = usable_rows(
-            np.ascontiguousarray(features[chosen], dtype=np.float64).reshape(-1, len(names)),
-            np.asarray(target[chosen], dtype=np.float64).reshape(-1),
-            weights[chosen].reshape(-1),
-        )
+        labelled = Labelled.of(features[chosen], target[chosen], weights[chosen])
+        self._learn(labelled, lambda model, rows, watch: model._fit(rows, names, seed, watch), monitor)
+        self.feature_names = names
+        return self
+
+    def _learn(self, labelled: Labelled, teach: _Teach[Self], monitor: FitMonitor | None) -> None:
+        """Teach a copy the head of the rows and calibrate it on the tail; then teach all rows for as many steps."""
+        rows, head, tail = labelled.rows, labelled.head, labelled.tail
         if len(rows) < _MIN_FIT_ROWS:
             raise ModelError(
                 f"{self.name} has {len(rows)} rows with a known target and features; {_MIN_FIT_ROWS} are needed"
             )
-        instant = positions // target.shape[1]
-        head_end, tail_start = purged_tail(chosen.size)
-        head, tail = rows.take(instant < head_end), rows.take(instant >= tail_start)
-        if min(len(head), len(tail)) >= MIN_ROWS:
-            self._fit_calibrated(rows, head, tail, names, seed, monitor)
+        kept = copy.copy(self)
+        if min(len(head), len(tail)) < MIN_ROWS:
+            teach(kept, rows, Watch(monitor, rows) if monitor else None)
+            kept.calibration = None
         else:
-            self._fit(rows, names, seed, Watch(monitor, rows) if monitor else None)
-            self.calibration = None
-        self.feature_names = names
-        return self
-
-    def _fit_calibrated(
-        self, rows: Rows, head: Rows, tail: Rows, names: tuple[str, ...], seed: int, monitor: FitMonitor | None
-    ) -> None:
-        """Fit a copy to the head, calibrate it on the tail, then fit to all rows for as many steps."""
-        trial, watch = self._unfitted(), Watch(monitor, head, tail) if monitor else None
-        trial._fit(head, names, seed, watch)
-        kept = self._unfitted(watch.ended_at if watch else None)
-        kept._fit(rows, names, seed, None)
-        for key in self.ARRAYS:
-            setattr(self, key, getattr(kept, key))
-        self.calibration = Calibration.of(head, trial._scores(head.features), tail, trial._scores(tail.features))
+            trial, watch = copy.copy(self), Watch(monitor, head, tail) if monitor else None
+            teach(trial, head, watch)
+            if watch is not None and watch.ended_at is not None:
+                kept._shorten(watch.ended_at)
+            teach(kept, rows, None)
+            kept.calibration = Calibration.of(head, trial._scores(head.features), tail, trial._scores(tail.features))
+        vars(self).update(vars(kept))
 
     def predict(self, features: FloatArray) -> FloatArray:
         """Return scores of shape (n_rows,); NaN where the model abstains.
@@ -236,10 +232,10 @@ class ArrayModel(abc.ABC):
         try:
             state, arrays = read_state(folder, cls.name)
             model = cls(**{key: state["params"][key] for key in cls.PARAMS})
+            model.feature_names = tuple(state["feature_names"])
             model._read(folder, arrays)
             found = {k.removeprefix(_CALIBRATION): a for k, a in arrays.items() if k.startswith(_CALIBRATION)}
             model.calibration = Calibration.from_arrays(found) if found else None
-            model.feature_names = tuple(state["feature_names"])
         except (OSError, ValueError, KeyError, TypeError, DataError) as error:
             raise ModelError(f"{folder} does not hold a readable {cls.name!r} model: {error!r}") from error
         return model

@@ -17,6 +17,9 @@ MODELS: dict[str, str] = {
     "momentum": "trader.models.momentum:Momentum",
     "linear": "trader.models.linear:Linear",
     "boosting": "trader.models.boosting:Boosting",
+    "lightgbm": "trader.models.boosters:LightGBM",
+    "xgboost": "trader.models.boosters:XGBoost",
+    "catboost": "trader.models.boosters:CatBoost",
 }
 """Registered models: name to `module:class`; a module is imported when its model is asked for."""
 

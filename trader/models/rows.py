@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from trader.core.protocols import FitMonitor
 from trader.models.schema import min_known
 
-__all__ = ["Rows", "Watch", "purged_tail", "usable_rows"]
+__all__ = ["Labelled", "Rows", "Watch", "purged_tail", "usable_rows"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -46,6 +46,12 @@ class Rows:
         """Return the chosen rows."""
         return Rows(self.features[chosen], self.target[chosen], self.weight[chosen])
 
+    def normalised(self) -> Rows:
+        """Return the rows with weights whose mean is 1; equal weights are exactly 1."""
+        equal = bool((self.weight == self.weight[0]).all())
+        weight = np.ones(len(self)) if equal else self.weight / self.weight.mean()
+        return dataclasses.replace(self, weight=weight)
+
     def loss(self, scores: FloatArray) -> float:
         """Return the weighted mean squared error of `scores`, over the rows that have one; NaN if none has."""
         known = np.isfinite(scores)
@@ -62,6 +68,37 @@ def usable_rows(features: FloatArray, target: FloatArray, weight: FloatArray) ->
     enough = finite.sum(axis=1) >= min_known(features.shape[1])
     usable = np.flatnonzero(np.isfinite(target) & enough & (weight > 0))
     return Rows(np.where(finite[usable], features[usable], np.nan), target[usable], weight[usable]), usable
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Labelled:
+    """The usable rows of a panel, and two parts of them with a gap in between.
+
+    Parameters
+    ----------
+    rows, head, tail : Rows
+        All of them, the earlier ones, and the last ones; see `purged_tail`.
+    """
+
+    rows: Rows
+    head: Rows
+    tail: Rows
+
+    @classmethod
+    def of(cls, features: FloatArray, target: FloatArray, weight: FloatArray) -> Labelled:
+        """Take the rows of a panel (n_slices, n_symbols, n_features) that teach something.
+
+        Head and tail are counted in instants with any such row, so that a warm-up changes nothing.
+        """
+        n_features = features.shape[2]
+        rows, positions = usable_rows(
+            np.ascontiguousarray(features, dtype=np.float64).reshape(-1, n_features),
+            np.asarray(target, dtype=np.float64).reshape(-1),
+            weight.reshape(-1),
+        )
+        instants, number = np.unique(positions // target.shape[1], return_inverse=True)
+        head_end, tail_start = purged_tail(instants.size)
+        return cls(rows, rows.take(number < head_end), rows.take(number >= tail_start))
 
 
 def purged_tail(n_instants: int) -> tuple[int, int]:
@@ -100,14 +137,19 @@ class Watch:
     def __init__(self, monitor: FitMonitor, train: Rows, held_out: Rows | None = None) -> None:
         self.ended_at: int | None = None
         self._monitor = monitor
-        self._train = train
-        self._held_out = held_out
+        self.train = train
+        self.held_out = held_out
 
     def step(self, number: int, total: int, scores: Callable[[FloatArray], FloatArray]) -> bool:
         """Tell of step `number` (from 1) of `total` what the losses of `scores` are; False ends the fit."""
-        metrics = {"train_loss": self._train.loss(scores(self._train.features))}
-        if self._held_out is not None:
-            metrics["validation_loss"] = self._held_out.loss(scores(self._held_out.features))
+        held_out = None if self.held_out is None else self.held_out.loss(scores(self.held_out.features))
+        return self.tell(number, total, self.train.loss(scores(self.train.features)), held_out)
+
+    def tell(self, number: int, total: int, train_loss: float, validation_loss: float | None) -> bool:
+        """Tell of losses that are known already; False ends the fit."""
+        metrics = {"train_loss": train_loss}
+        if validation_loss is not None:
+            metrics["validation_loss"] = validation_loss
         if not self._monitor(number, total, metrics):
             self.ended_at = number
         return self.ended_at is None
