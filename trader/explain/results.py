@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,21 @@ class Attribution:
             return np.full(len(self.feature_names), np.nan)
         mean: FloatArray = np.abs(self.values[known]).mean(axis=0)
         return mean
+
+    @classmethod
+    def concat(cls, parts: Sequence[Attribution]) -> Attribution:
+        """Join the rows of explanations of one subject by one method; at least one."""
+        first = parts[0]
+        joined: dict[str, Any] = {}
+        for name in ("score", "base", "values", "standard_error", "fidelity"):
+            arrays = [getattr(part, name) for part in parts]
+            joined[name] = None if arrays[0] is None else np.concatenate(arrays)
+        return dataclasses.replace(
+            first,
+            **joined,
+            seconds=sum(part.seconds for part in parts),
+            warnings=tuple(dict.fromkeys(warning for part in parts for warning in part.warnings)),
+        )
 
     def checked(self) -> Attribution:
         """Return itself when it is additive within its tolerance.

@@ -14,11 +14,11 @@ from trader.explain.instant import Instant, LocalScore
 from trader.explain.permutation import permutation_shap
 from trader.explain.results import Attribution
 from trader.explain.subject import Part, Subject
-from trader.explain.trees import LeafBoxes, boxes_of_boosting, tree_shap
+from trader.explain.trees import LeafBoxes, boxes_of_trees, tree_shap
 from trader.models.background import Background
-from trader.models.boosting import Boosting
 from trader.models.linear import Linear
 from trader.models.momentum import Momentum
+from trader.models.tree_model import TreeModel
 
 __all__ = ["EXACT_TOLERANCE", "shap_values"]
 
@@ -109,7 +109,7 @@ def _of_part(
 ) -> _Values:
     model = part.model
     rows = instant.rows[active]
-    if isinstance(model, Boosting):
+    if isinstance(model, TreeModel):
         values, base = tree_shap(_boxes(model), rows, background.rows)
         return _Values(values, np.full(rows.shape[0], base), None, "interventional TreeSHAP, exact")
     if isinstance(model, Linear | Momentum):
@@ -149,12 +149,12 @@ def _statement(subject: Subject, background: Background) -> str:
     )
 
 
-_known_boxes: weakref.WeakKeyDictionary[Boosting, LeafBoxes] = weakref.WeakKeyDictionary()
+_known_boxes: weakref.WeakKeyDictionary[TreeModel, LeafBoxes] = weakref.WeakKeyDictionary()
 
 
-def _boxes(model: Boosting) -> LeafBoxes:
+def _boxes(model: TreeModel) -> LeafBoxes:
     """Return the boxes of a model, made once."""
     found = _known_boxes.get(model)
     if found is None:
-        found = _known_boxes[model] = boxes_of_boosting(model)
+        found = _known_boxes[model] = boxes_of_trees(model)
     return found

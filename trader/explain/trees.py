@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trader.core.errors import DataError
 from trader.explain.kernels import box_shap, inside_boxes
-from trader.models.boosting import Boosting
+from trader.models.tree_model import TreeModel
 
-__all__ = ["LeafBoxes", "boxes_of_boosting", "boxes_of_cart", "tree_shap"]
+__all__ = ["LeafBoxes", "boxes_of_trees", "tree_shap"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int32]
@@ -95,7 +94,7 @@ def tree_shap(boxes: LeafBoxes, rows: FloatArray, background: FloatArray) -> tup
     return values, float(boxes.scores(background).mean())
 
 
-def boxes_of_boosting(model: Boosting) -> LeafBoxes:
+def boxes_of_trees(model: TreeModel) -> LeafBoxes:
     """Return the boxes of a fitted model."""
     n_features = len(model.feature_names)
     leaves: list[dict[int, _Condition]] = []
@@ -104,27 +103,7 @@ def boxes_of_boosting(model: Boosting) -> LeafBoxes:
     return _boxes(n_features, leaves, model.value, float(model.baseline[0]))
 
 
-def boxes_of_cart(estimator: Any, n_features: int) -> LeafBoxes:
-    """Return the boxes of a fitted scikit-learn `DecisionTreeRegressor`, whose features must be known in training."""
-    tree = estimator.tree_
-    leaves: list[dict[int, _Condition]] = []
-    values: list[float] = []
-
-    def visit(node: int, path: dict[int, _Condition]) -> None:
-        if tree.children_left[node] < 0:
-            leaves.append(path)
-            values.append(float(tree.value[node].ravel()[0]))
-            return
-        column, limit = int(tree.feature[node]), float(tree.threshold[node])
-        missing_left = bool(tree.missing_go_to_left[node])
-        visit(int(tree.children_left[node]), path | {column: _narrowed(path, column, limit, True, missing_left)})
-        visit(int(tree.children_right[node]), path | {column: _narrowed(path, column, limit, False, missing_left)})
-
-    visit(0, {})
-    return _boxes(n_features, leaves, np.array(values), 0.0)
-
-
-def _leaves_of_bits(model: Boosting, first: int, last: int, n_features: int) -> list[dict[int, _Condition]]:
+def _leaves_of_bits(model: TreeModel, first: int, last: int, n_features: int) -> list[dict[int, _Condition]]:
     """Return the conditions of a tree's leaves, from left to right.
 
     Inner node i stands between leaves i and i + 1. The leaves on its left are the bits that its `keep` lacks; those
