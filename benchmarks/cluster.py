@@ -13,7 +13,7 @@ import ray
 from trader.core.protocols import FeedInfo
 from trader.engine.join import split_symbols
 from trader.engine.shard import ShardOutput
-from trader.runtime.actors import CONTROL, FeedPump, RunContext, SymbolShard
+from trader.runtime.actors import CONCURRENCY, FeedPump, RunContext, SymbolShard
 from trader.runtime.cluster import leave_cluster, start_cluster
 from trader.settings import RaySettings, Settings
 from trader.telemetry.log import LogConfig
@@ -75,7 +75,7 @@ class Pipeline:
             log=LogConfig(folder / "log.jsonl"),
             checkpoint_dir=folder / "checkpoints",
         )
-        remote = ray.remote(num_cpus=0.1, concurrency_groups={CONTROL: 2})
+        remote = ray.remote(num_cpus=0.1, concurrency_groups=CONCURRENCY)
         self.sink = remote(Sink).remote()
         self.shards = [
             remote(shard_kind).remote(context, number, ids)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,17 +22,18 @@ from trader.core.protocols import FeedBatch, FeedInfo
 from trader.data.content import describe
 from trader.engine.build import build_shard
 from trader.engine.shard import ShardOutput, ShardProcessor
-from trader.runtime.actors import FeedPump, RunContext, SymbolShard
+from trader.runtime.actors import WINDOW, FeedPump, RunContext, SymbolShard
 from trader.settings import BarSettings, FeatureSettings, FeedSettings, RaySettings, Settings, SimulationSettings
 
 __all__ = ["run"]
 
 _RATE = 100_000
-_BATCH_ROWS = 300
-_SMALL_BATCH_ROWS = 50
-_PASSES: tuple[tuple[str, Role, int], ...] = (
-    ("actors", "ours", _BATCH_ROWS),
-    ("actors, small batches", "variant", _SMALL_BATCH_ROWS),
+_BATCH_ROWS = 50
+_PASSES: tuple[tuple[str, Role, int, bool], ...] = (
+    ("actors", "ours", _BATCH_ROWS, False),
+    ("actors, batches of 1 ms", "variant", 100, False),
+    ("actors, batches of 3 ms", "variant", 300, False),
+    ("actor calls, batches of 3 ms", "variant", 300, True),
 )
 _SHARDS = 1
 _SECONDS = 4
@@ -50,10 +52,11 @@ def run(options: Options) -> Result:
                 name,
                 role,
                 n_ticks,
-                functools.partial(_through_actors, pipeline, rows),
-                note=f"feed actor to shard actor, batches of {rows} ticks ({1000 * rows / _RATE:g} ms)",
+                functools.partial(_through_actors, pipeline, rows, by_calls),
+                note=f"feed actor to shard actor, batches of {rows} ticks ({1000 * rows / _RATE:g} ms)"
+                + (", each an actor call instead of a message of the channel" if by_calls else ""),
             )
-            for name, role, rows in _PASSES
+            for name, role, rows, by_calls in _PASSES
         ]
         contenders.append(
             Contender(
@@ -74,7 +77,7 @@ def run(options: Options) -> Result:
         {
             "ticks": n_ticks,
             "ticks_per_s": _RATE,
-            "batch_rows": [_BATCH_ROWS, _SMALL_BATCH_ROWS],
+            "batch_rows": [rows for _, _, rows, _ in _PASSES],
             "shards": _SHARDS,
             "symbols": N_SYMBOLS,
             "seed": SEED,
@@ -131,10 +134,24 @@ class PacedPump(FeedPump):
         super().__init__(context)
         self._paced = PacedFeed(trades(n_ticks, _RATE), context.info, _BATCH_ROWS)
         self._feed = self._paced
+        self._by_calls = False
 
-    def cut(self, batch_rows: int) -> None:
-        """Set the size of the batches of the passes to come."""
+    def cut(self, batch_rows: int, by_calls: bool) -> None:
+        """Set the size of the batches of the passes to come, and whether each is an actor call."""
         self._paced.batch_rows = batch_rows
+        self._by_calls = by_calls
+
+    def pump(self, epoch: int, from_seq: int, shards: Sequence[Any]) -> bool:
+        """Send through the channel, or, for comparison, by bare actor calls."""
+        if not self._by_calls:
+            return super().pump(epoch, from_seq, shards)
+        pending: collections.deque[Any] = collections.deque()
+        for batch in self._paced.batches(from_seq):
+            pending.extend(shard.push.remote(epoch, batch) for shard in shards)
+            while len(pending) > WINDOW * len(shards):
+                ray.get(pending.popleft())
+        ray.get(list(pending))
+        return True
 
     def late_ms(self) -> list[float]:
         """Return how late each batch of the last pass left."""
@@ -171,14 +188,18 @@ class TimedShard(SymbolShard):
         self._processor = self._timed = TimedProcessor(self._processor)  # type: ignore[arg-type,assignment]
         return following
 
+    def push(self, epoch: int, batch: FeedBatch) -> None:
+        """Process one batch that came by an actor call."""
+        self._take(epoch, batch)
+
     def latencies(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the latency in ns of every tick, and of those that completed bars."""
         return np.concatenate(self._timed.latency_ns), np.concatenate(self._timed.with_bars)
 
 
-def _through_actors(pipeline: Pipeline, batch_rows: int) -> Sample:
+def _through_actors(pipeline: Pipeline, batch_rows: int, by_calls: bool) -> Sample:
     pipeline.reset()
-    ray.get(pipeline.feed.cut.remote(batch_rows))
+    ray.get(pipeline.feed.cut.remote(batch_rows, by_calls))
     cpu, wall = processor_time(), time.perf_counter()
     pipeline.pump()
     wall_s, cpu_s = time.perf_counter() - wall, processor_time() - cpu

@@ -1,17 +1,20 @@
 """The three kinds of actor: feed pump, symbol shard, decision. Plain classes, wrapped by `session.py`.
 
-Messages are pushed from actor to actor, one call a batch, at most `WINDOW` unacknowledged: a slow stage slows
-the ones before it down, and an error in a late stage surfaces in the pump, whose call the session watches.
+Batches go from the feed to the shards through a channel of their own (`channel.py`), and what the shards make of them
+to the decision actor by actor calls, at most `WINDOW` unacknowledged: a slow stage slows the ones before it down.
+An error in a late stage surfaces in the pump, whose call the session watches.
 
-Every call carries the epoch of the session. An actor that was restarted, or has been told of a newer epoch,
-refuses the calls of another one, so nothing of a broken pass can mix into the next.
+Every call and every channel carries the epoch of the session. An actor that was restarted, or has been told of
+a newer epoch, refuses those of another one, so nothing of a broken pass can mix into the next.
 """
 
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import os
+import socket
 import threading
 import time
 from collections.abc import Sequence
@@ -37,20 +40,26 @@ from trader.engine.monitor import Monitor
 from trader.engine.shard import ShardOutput, ShardProcessor
 from trader.engine.source import read_through
 from trader.reporting.status import RunStatus
-from trader.runtime.checkpoints import CheckpointFolder
+from trader.runtime.channel import Address, Broadcast, ChannelError, Listener, Receiver, new_key
+from trader.runtime.checkpoints import CheckpointFolder, CheckpointWriter
 from trader.runtime.watchers import Watchers
 from trader.settings import Settings
 from trader.storage import Store
 from trader.telemetry.log import LogConfig, configure_logging, get_logger
 
-__all__ = ["CONTROL", "WINDOW", "DecisionActor", "FeedPump", "RunContext", "SymbolShard"]
+__all__ = ["CONCURRENCY", "CONTROL", "WINDOW", "DecisionActor", "FeedPump", "RunContext", "SymbolShard"]
 
 WINDOW = 16
-_MAX_SILENT = 8
-_ROW_BYTES = 64
-_INLINE_BYTES = 64 * 1024
+_SILENCE_S = 0.025
+"""How long a shard may keep to itself that it has no bars."""
+_POLL_S = 0.25
+_DEATH_S = 30.0
+"""How long Ray may take to say why a shard's end of a channel is gone."""
 CONTROL = "control"
 """Concurrency group of calls that must be answered while the actor works."""
+_DATA = "data"
+CONCURRENCY = {CONTROL: 2, _DATA: 1}
+"""Concurrency groups of every actor; `data` is that of the one call in which a shard receives a pass."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -64,6 +73,8 @@ class RunContext:
     start_ns: int
     log: LogConfig
     checkpoint_dir: Path
+    channel_key: bytes = dataclasses.field(default_factory=new_key, repr=False)
+    """Who knows it may send ticks to the shards of this run."""
 
 
 class StaleEpochError(OperationError):
@@ -84,13 +95,18 @@ class _Actor:
         """Return the process id."""
         return os.getpid()
 
+    def node(self) -> str:
+        """Return the id of the node it runs on."""
+        node_id: str = ray.get_runtime_context().get_node_id()
+        return node_id
+
     def _check(self, epoch: int) -> None:
         if epoch != self._epoch:
             raise StaleEpochError(f"call of epoch {epoch}; this actor is in {self._epoch}")
 
 
 class FeedPump(_Actor):
-    """Reads the feed and pushes its batches to every shard."""
+    """Reads the feed and sends its batches to every shard."""
 
     def __init__(self, context: RunContext) -> None:
         super().__init__(context, "feed")
@@ -107,7 +123,7 @@ class FeedPump(_Actor):
         return 0 if self._buffer is None else self._buffer.dropped_rows
 
     def pump(self, epoch: int, from_seq: int, shards: Sequence[Any]) -> bool:
-        """Push the batches from `from_seq` on; return whether the feed was used up.
+        """Send the batches from `from_seq` on; return whether the feed was used up.
 
         Raises
         ------
@@ -123,20 +139,38 @@ class FeedPump(_Actor):
             self._buffer = BoundedBuffer(feed_settings.buffer_batches, feed_settings.overflow)
             batches = read_through(self._feed, from_seq, self._buffer)
         speed = self._context.settings.run.speed
-        pending: collections.deque[Any] = collections.deque()
-        for batch in batches:
-            if self._stop.is_set():
-                break
-            if speed and batch.watermark_ns >= self._context.start_ns:
-                time.sleep(1.0 / speed)
-            # A small batch travels in the call itself; a large one is put into shared memory once for all shards.
-            message = batch if len(batch.data) * _ROW_BYTES < _INLINE_BYTES else ray.put(batch)
-            pending.extend(shard.push.remote(epoch, message) for shard in shards)
-            while len(pending) > WINDOW * len(shards):
-                ray.get(pending.popleft())
-        ray.get(list(pending))
-        ray.get([shard.drain.remote(epoch) for shard in shards])
+        with contextlib.ExitStack() as cleanup:
+            receiving, out = self._connect(epoch, shards, cleanup)
+            try:
+                for batch in batches:
+                    if self._stop.is_set():
+                        break
+                    if speed and batch.watermark_ns >= self._context.start_ns:
+                        time.sleep(1.0 / speed)
+                    out.send(batch)
+                out.end()
+            except ChannelError:
+                _raise_failed(receiving, timeout_s=_DEATH_S)
+                raise
+            ray.get(receiving)
         return not self._stop.is_set()
+
+    def _connect(self, epoch: int, shards: Sequence[Any], cleanup: contextlib.ExitStack) -> tuple[list[Any], Broadcast]:
+        """Have every shard receive; return their calls, which end with the pass, and the channel to all of them."""
+        key, here = self._context.channel_key, self.node()
+        receiving: list[Any] = []
+        peers: list[socket.socket] = []
+        for shard, node in zip(shards, ray.get([shard.node.remote() for shard in shards]), strict=True):
+            listener = Listener(key, epoch, None if node == here else ray.util.get_node_ip_address())
+            with contextlib.closing(listener):
+                receiving.append(shard.receive.options(concurrency_group=_DATA).remote(epoch, listener.address))
+                while (peer := listener.accept(_POLL_S)) is None:
+                    _raise_failed(receiving, timeout_s=0)
+                if listener.refused:
+                    self._log.warning("strangers_refused", count=listener.refused)
+            cleanup.callback(peer.close)
+            peers.append(peer)
+        return receiving, Broadcast(peers, on_stall=lambda: _raise_failed(receiving, timeout_s=0))
 
 
 class SymbolShard(_Actor):
@@ -147,6 +181,9 @@ class SymbolShard(_Actor):
         self._shard = shard
         self._symbol_ids = symbol_ids
         self._checkpoints = CheckpointFolder(context.checkpoint_dir, shard)
+        self._writer = CheckpointWriter(self._checkpoints)
+        self._turn = threading.Lock()
+        self._channel: Receiver | None = None
         self._processor: ShardProcessor | None = None
         self._decision: Any = None
         self._coalescer = Coalescer(0)
@@ -154,23 +191,49 @@ class SymbolShard(_Actor):
         self._pending: collections.deque[Any] = collections.deque()
 
     def reset(self, epoch: int, durable_batch: int, decision: Any) -> int:
-        """Go back to a state not after `durable_batch`; return the number of the batch needed next."""
-        processor = build_shard(self._context.info, self._symbol_ids, self._context.settings)
-        found = self._checkpoints.newest(durable_batch)
-        if found is not None:
-            processor.restore(found[1])
-        self._processor = processor
-        self._decision = decision
-        self._coalescer = Coalescer(_MAX_SILENT)
-        self._resent_until = durable_batch
-        self._pending.clear()
-        self._epoch = epoch
-        self._log.info("reset", epoch=epoch, next_batch=processor.next_seq)
-        return processor.next_seq
+        """Go back to a state not after `durable_batch`; return the number of the batch needed next.
 
-    def push(self, epoch: int, batch: FeedBatch) -> None:
+        A pass that is still being received ends: its channel is closed first.
+        """
+        self._epoch = -1
+        channel = self._channel
+        if channel is not None:
+            channel.hang_up()
+        with self._turn:
+            self._writer.wait()
+            processor = build_shard(self._context.info, self._symbol_ids, self._context.settings)
+            found = self._checkpoints.newest(durable_batch)
+            if found is not None:
+                processor.restore(found[1])
+            self._processor = processor
+            self._decision = decision
+            self._coalescer = Coalescer(int(_SILENCE_S * 1e9))
+            self._resent_until = durable_batch
+            self._pending.clear()
+            self._epoch = epoch
+            self._log.info("reset", epoch=epoch, next_batch=processor.next_seq)
+            return processor.next_seq
+
+    def receive(self, epoch: int, address: Address) -> None:
+        """Process what comes through the channel; return when the feed has ended and all of it is decided on.
+
+        Raises
+        ------
+        ChannelError
+            If the feed hung up before its end.
+        ray.exceptions.RayError
+            If the decision actor failed.
+        """
+        with self._turn, contextlib.closing(Receiver(address, self._context.channel_key, epoch)) as channel:
+            # In this order: a reset either sees the channel and closes it, or has already changed the epoch.
+            self._channel = channel
+            self._check(epoch)
+            for batch in channel.batches(_SILENCE_S, lambda: self._send(epoch, self._coalescer.flush())):
+                self._take(epoch, batch)
+            self._drain(epoch)
+
+    def _take(self, epoch: int, batch: FeedBatch) -> None:
         """Process one batch and pass the result on; batches before the next one are repeats and ignored."""
-        self._check(epoch)
         processor = self._processor
         assert processor is not None  # noqa: S101 - an epoch is only ever set together with a processor
         if batch.seq < processor.next_seq:
@@ -179,7 +242,7 @@ class SymbolShard(_Actor):
         if batch.seq > self._resent_until:
             self._send(epoch, self._coalescer.add(output))
         if (batch.seq + 1) % self._context.settings.ray.checkpoint_every == 0:
-            self._checkpoints.save(batch.seq, processor.state())
+            self._writer.save(batch.seq, processor.state())
 
     def _send(self, epoch: int, output: ShardOutput | None) -> None:
         if output is None:
@@ -188,12 +251,12 @@ class SymbolShard(_Actor):
         while len(self._pending) > WINDOW:
             ray.get(self._pending.popleft())
 
-    def drain(self, epoch: int) -> None:
-        """Wait until everything pushed so far has been decided on."""
-        self._check(epoch)
+    def _drain(self, epoch: int) -> None:
+        """Wait until everything sent so far has been decided on, and the last checkpoint is on disk."""
         self._send(epoch, self._coalescer.flush())
         while self._pending:
             ray.get(self._pending.popleft())
+        self._writer.wait()
 
 
 class DecisionActor(_Actor):
@@ -274,3 +337,9 @@ class DecisionActor(_Actor):
             self._decider.commit()
             self._log.warning("trading_state", previous=previous.value, current=state.value, who=who, why=why)
             return previous
+
+
+def _raise_failed(calls: Sequence[Any], timeout_s: float) -> None:
+    """Raise what one of the calls ended with, if one ends within the time."""
+    ended, _ = ray.wait(list(calls), num_returns=1, timeout=timeout_s)
+    ray.get(ended)

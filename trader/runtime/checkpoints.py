@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CheckpointFolder"]
+__all__ = ["CheckpointFolder", "CheckpointWriter"]
 
 _KEEP = 3
 
@@ -54,3 +55,38 @@ class CheckpointFolder:
     def _numbers(self) -> list[int]:
         found = self._folder.glob(f"{self._prefix}*.npz")
         return sorted(int(path.stem.removeprefix(self._prefix)) for path in found)
+
+
+class CheckpointWriter:
+    """Writes checkpoints in a thread of its own: a disk that takes milliseconds holds up no tick.
+
+    One is written at a time. Where the disk is slower than that, the shard waits for it, and so do those who feed it.
+    """
+
+    def __init__(self, folder: CheckpointFolder) -> None:
+        self._folder = folder
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
+        self._writing: Future[None] | None = None
+
+    def save(self, seq: int, state: Mapping[str, NDArray[Any]]) -> None:
+        """Begin to write the state after batch `seq`, which nobody may change any more.
+
+        Raises
+        ------
+        OSError
+            If the one before could not be written.
+        """
+        self.wait()
+        self._writing = self._thread.submit(self._folder.save, seq, state)
+
+    def wait(self) -> None:
+        """Return when everything is on disk.
+
+        Raises
+        ------
+        OSError
+            If it could not be written; it is raised once.
+        """
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()

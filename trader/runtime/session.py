@@ -21,7 +21,8 @@ from trader.core.orders import TradingState
 from trader.core.protocols import Predictor
 from trader.engine.join import split_symbols
 from trader.reporting.status import RunStatus
-from trader.runtime.actors import CONTROL, DecisionActor, FeedPump, RunContext, SymbolShard
+from trader.runtime.actors import CONCURRENCY, CONTROL, DecisionActor, FeedPump, RunContext, SymbolShard
+from trader.runtime.channel import ChannelError
 from trader.runtime.cluster import NAMESPACE
 from trader.storage import Store
 
@@ -56,7 +57,7 @@ class Session:
         shards = split_symbols(len(context.info.universe), context.settings.ray.shards)
 
         def create(kind: type, part: str, *args: Any) -> Any:
-            actor = ray.remote(num_cpus=0.1, max_restarts=-1, max_task_retries=0, concurrency_groups={CONTROL: 2})(kind)
+            actor = ray.remote(num_cpus=0.1, max_restarts=-1, max_task_retries=0, concurrency_groups=CONCURRENCY)(kind)
             named = actor.options(name=actor_name(context.run_id, part), namespace=NAMESPACE)
             return named.remote(context, *args)
 
@@ -135,7 +136,7 @@ class Session:
         died = sorted(part for part, pid in pids.items() if pid != self._pids[part])
         self._pids = pids
         cause = root_cause(error)
-        if not died and not isinstance(cause, RayActorError):
+        if not died and not isinstance(cause, (RayActorError, ChannelError)):
             if isinstance(cause, TraderError):
                 raise cause from None
             raise OperationError(f"a part failed: {type(cause).__name__}: {cause}") from error
