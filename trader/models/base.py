@@ -236,7 +236,7 @@ class ArrayModel(abc.ABC):
             model._read(folder, arrays)
             found = {k.removeprefix(_CALIBRATION): a for k, a in arrays.items() if k.startswith(_CALIBRATION)}
             model.calibration = Calibration.from_arrays(found) if found else None
-        except (OSError, ValueError, KeyError, TypeError, DataError) as error:
+        except (OSError, ValueError, LookupError, TypeError, DataError) as error:
             raise ModelError(f"{folder} does not hold a readable {cls.name!r} model: {error!r}") from error
         return model
 

@@ -78,8 +78,9 @@ class CatBoost(LibraryModel):
             "allow_writing_files": False,
         }
         options: dict[str, Any] = {}
+        tell = None if watch is None else _Tell(watch, n_trees)
         if watch is not None:
-            options["callbacks"] = [_Tell(watch, n_trees)]
+            options["callbacks"] = [tell]
             if (later := watch.held_out) is not None:
                 options["eval_set"] = cat.Pool(later.features, later.target, weight=later.weight, thread_count=1)
                 options["use_best_model"] = False
@@ -89,7 +90,10 @@ class CatBoost(LibraryModel):
                 Path(path).write_text(start, encoding="utf-8")
                 options["init_model"] = cat.CatBoost().load_model(path, format="json")
             pool = cat.Pool(rows.features, rows.target, weight=rows.weight, thread_count=1)
-            cat.CatBoost(params).fit(pool, **options).save_model(path, format="json")
+            model = cat.CatBoost(params).fit(pool, **options)
+            if tell is not None and tell.error is not None:
+                raise tell.error
+            model.save_model(path, format="json")
             state = json.loads(Path(path).read_text(encoding="utf-8"))
         for key in _VOLATILE:
             state["model_info"].pop(key, None)
@@ -107,9 +111,10 @@ class CatBoost(LibraryModel):
 
 
 class _Tell:
-    """CatBoost's callback."""
+    """CatBoost's callback; it keeps what a monitor raises, which the library would turn into text."""
 
     def __init__(self, watch: Watch, n_trees: int) -> None:
+        self.error: BaseException | None = None
         self._watch = watch
         self._n_trees = n_trees
 
@@ -119,7 +124,12 @@ class _Tell:
         if done % BLOCK and done < self._n_trees:
             return True
         losses = {name: metrics["RMSE"][-1] ** 2 for name, metrics in info.metrics.items()}
-        return self._watch.tell(-(-done // BLOCK), steps_of(self._n_trees), losses["learn"], losses.get("validation"))
+        try:
+            step = -(-done // BLOCK)
+            return self._watch.tell(step, steps_of(self._n_trees), losses["learn"], losses.get("validation"))
+        except BaseException as error:  # noqa: BLE001 - raised again when the library has returned
+            self.error = error
+            return False
 
 
 def _floats(state: dict[str, Any]) -> list[dict[str, Any]]:

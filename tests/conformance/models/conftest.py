@@ -1,0 +1,34 @@
+"""One market that every registered model is fitted on, at its `ci` preset."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.models import Market, fit_preset
+from trader.core.protocols import Model
+from trader.models.base import MODELS
+
+
+@pytest.fixture(scope="session")
+def market() -> Market:
+    return Market.simulate(0, 400)
+
+
+@pytest.fixture(scope="session")
+def unseen() -> Market:
+    return Market.simulate(1, 90)
+
+
+@pytest.fixture(scope="session")
+def fitted_models(market: Market) -> dict[str, Model]:
+    return {name: fit_preset(name, market) for name in sorted(MODELS)}
+
+
+@pytest.fixture(params=sorted(MODELS))
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def fitted(fitted_models: dict[str, Model], name: str) -> Model:
+    return fitted_models[name]
