@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,9 +22,12 @@ __all__ = [
     "SetOption",
     "err",
     "out",
+    "parse_literal",
     "print_json",
     "read_settings",
 ]
+
+_EXPONENT = re.compile(r"[+-]?\d+[eE][+-]?\d+")
 
 out = Console()
 err = Console(stderr=True)
@@ -60,14 +64,20 @@ def read_settings(
         *parents, leaf = field.split(".")
         for parent in parents:
             target = target.setdefault(parent, {})
-        target[leaf] = _literal(value)
+        target[leaf] = parse_literal(value)
     return load_settings(preset, config, merged)
 
 
-def _literal(text: str) -> Any:
-    """Read lists, numbers, truth values and null as YAML does; anything else, dates too, stays text."""
+def parse_literal(text: str) -> Any:
+    """Read lists, numbers, truth values and null as YAML does; anything else, dates too, stays text.
+
+    >>> parse_literal("[1, 2]"), parse_literal("1e-3"), parse_literal("2015-12-31")
+    ([1, 2], 0.001, '2015-12-31')
+    """
     import yaml
 
+    if _EXPONENT.fullmatch(text.strip()):  # YAML 1.1 wants a point before the exponent
+        return float(text)
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:

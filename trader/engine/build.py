@@ -15,6 +15,7 @@ from trader.engine.recorder import Recorder
 from trader.engine.shard import ShardProcessor
 from trader.features import CrossSection
 from trader.pipeline import DecisionLoop
+from trader.registry.weights import EnsembleWeights
 from trader.settings import Settings
 from trader.storage import Store
 
@@ -63,6 +64,7 @@ def build_decider(
         loop=DecisionLoop(n_symbols, sizing=settings.sizing, execution=settings.execution, gate=settings.risk),
         recorder=Recorder(store, run_id, commit_every=commit_every, every_feature=predictor.context > 1),
         start_ns=start_ns,
+        weights=EnsembleWeights(store).schedule(settings.models.ensemble),
         clock=clock,
         on_decision=on_decision,
     )

@@ -19,6 +19,7 @@ from trader.engine.past import PastFeatures
 from trader.engine.recorder import Recorder
 from trader.engine.shard import ShardOutput
 from trader.features import CrossSection
+from trader.models.weights import WeightSchedule
 from trader.pipeline import DecisionLoop
 
 __all__ = ["Counters", "Decider"]
@@ -48,6 +49,8 @@ class Decider:
         Ranks across symbols, made after the shards are joined.
     start_ns : int
         Instants before it only warm up the estimators.
+    weights : WeightSchedule, optional
+        Weights of the members that take the place of the ensemble's own from some instant on.
     clock : Clock, optional
         Measures the latency of decisions: from the arrival of an instant's last bar to the end of its decision.
         None measures nothing.
@@ -64,6 +67,7 @@ class Decider:
         loop: DecisionLoop,
         recorder: Recorder,
         start_ns: int,
+        weights: WeightSchedule | None = None,
         clock: Clock | None = None,
         on_decision: Callable[[Decision, int | None], None] | None = None,
     ) -> None:
@@ -73,6 +77,7 @@ class Decider:
         self._loop = loop
         self._recorder = recorder
         self._start_ns = start_ns
+        self._weights = weights or WeightSchedule()
         self._clock = clock
         self._on_decision = on_decision
         self._past = PastFeatures(predictor.context)
@@ -146,6 +151,7 @@ class Decider:
             return
         features = self._whole(joined.features[first:])
         prediction = self._predictor(*self._past.before(features))
+        prediction = self._weights.apply(prediction, joined.panel.ts_ns[first:])
         for row in range(features.shape[0]):
             decision = self._loop.step(
                 self.counters.decisions,

@@ -24,7 +24,7 @@ from typing import Any
 
 from trader.core.errors import DataError, ModelError, TraderError
 from trader.core.protocols import Model
-from trader.models.background import Background
+from trader.models.background import BACKGROUND_FILE, Background
 from trader.models.base import model_class
 from trader.models.checksums import check_hashes, content_hash, hash_folder
 from trader.models.ensemble import Ensemble
@@ -32,7 +32,6 @@ from trader.models.ensemble import Ensemble
 __all__ = ["load_ensemble", "read_manifest", "save_ensemble"]
 
 _MANIFEST = "manifest.json"
-_BACKGROUND = "background.safetensors"
 _FORMAT = 1
 
 
@@ -61,7 +60,7 @@ def save_ensemble(ensemble: Ensemble, folder: Path, metadata: Mapping[str, Any] 
             (temporary / key).mkdir()
             member.save(temporary / key)
         if ensemble.background is not None:
-            ensemble.background.save(temporary / _BACKGROUND)
+            ensemble.background.save(temporary / BACKGROUND_FILE)
         manifest = _manifest(ensemble, hash_folder(temporary), metadata or {})
         (temporary / _MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
         temporary.rename(folder)
@@ -90,7 +89,7 @@ def load_ensemble(folder: Path) -> Ensemble:
             {entry["key"]: entry["weight"] for entry in manifest["members"]},
             scales={entry["key"]: entry["scale"] for entry in manifest["members"]},
             metadata=manifest["metadata"] | {"content_hash": _content_hashes(manifest)},
-            background=Background.load(folder / _BACKGROUND) if _BACKGROUND in manifest["files"] else None,
+            background=Background.load(folder / BACKGROUND_FILE) if BACKGROUND_FILE in manifest["files"] else None,
         )
         schema = tuple(manifest["feature_names"])
     except (KeyError, TypeError, AttributeError, ValueError, DataError) as error:

@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 
 from trader.core.errors import DataError, ModelError
 
-__all__ = ["BACKGROUND_ROWS", "Background", "draw_background"]
+__all__ = ["BACKGROUND_FILE", "BACKGROUND_ROWS", "Background", "draw_background"]
 
 FloatArray = NDArray[np.float64]
+
+BACKGROUND_FILE = "background.safetensors"
+"""Name of the file beside a model's own."""
 
 BACKGROUND_ROWS = 100
 """Enough that an explanation hardly depends on the draw, and a file of some ten kB."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from trader.validation.ic import ICSummary, hit_rate, ic_by_month, ic_summary, information_coefficient
 
-__all__ = ["ScoreReport", "TrainingReport", "score_report"]
+__all__ = ["ScoreReport", "TrainingReport", "plain", "score_report"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -72,8 +72,8 @@ class TrainingReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON; an undefined number is None."""
-        plain: dict[str, Any] = _plain(dataclasses.asdict(self))
-        return plain
+        whole: dict[str, Any] = plain(dataclasses.asdict(self))
+        return whole
 
 
 def score_report(
@@ -100,9 +100,10 @@ def score_report(
     )
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return mappings, sequences and numbers as JSON has them; a number that is not finite is None."""
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

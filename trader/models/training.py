@@ -18,7 +18,15 @@ from trader.models.report import TrainingReport, score_report
 from trader.models.walk_forward import score_folds, walk_forward_folds
 from trader.settings.sections import ModelSettings
 
-__all__ = ["VERSION", "TrainedEnsemble", "build_member", "check_members", "score_scale", "train_ensemble"]
+__all__ = [
+    "VERSION",
+    "TrainedEnsemble",
+    "build_member",
+    "check_members",
+    "score_scale",
+    "train_ensemble",
+    "training_background",
+]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -81,7 +89,7 @@ def train_ensemble(
     out_of_sample = score_folds(data, folds, fit_fold) if kinds else {}
     tell("fitting models on all training data", len(folds) / work)
     ensemble = _fit_ensemble(
-        data, np.arange(len(data)), settings.members, settings, seed, registered or {}, _background(data, seed)
+        data, np.arange(len(data)), settings.members, settings, seed, registered or {}, training_background(data, seed)
     )
     report = TrainingReport(
         train_start_ns=int(data.ts_ns[data.first]),
@@ -161,7 +169,8 @@ def _fit_ensemble(
     return Ensemble(members, weights if weights and any(weights) else None, scales=scales, background=background)
 
 
-def _background(data: TrainingSet, seed: int) -> Background:
+def training_background(data: TrainingSet, seed: int) -> Background:
+    """Return the sample of training rows that explanations are relative to."""
     rows = data.features[data.usable]
     first, last = (str(np.datetime64(int(data.ts_ns[at]), "ns").astype("datetime64[D]")) for at in (data.first, -1))
     return draw_background(rows, seed, source=f"drawn by seed {seed} from {len(rows)} of training, {first} to {last}")

@@ -50,6 +50,7 @@ class LiveView:
         self._clock = clock
         self._began: float | None = None
         self._printed: float | None = None
+        self._noted: float | None = None
         self._unprinted: RunStatus | None = None
         self._live: Live | None = None
         self._status: RunStatus | None = None
@@ -74,8 +75,11 @@ class LiveView:
         elif self._unprinted is not None:
             self._print(self._unprinted)
 
-    def progress(self, stage: str, share: float) -> None:
-        """Show that `stage` has come to `share` (0 to 1) of its work; the stage before it is then done."""
+    def progress(self, stage: str, share: float, note: str = "") -> None:
+        """Show that `stage` has come to `share` (0 to 1) of its work; the stage before it is then done.
+
+        `note` says how it goes; without a terminal it is shown at most every `plain_every_s` seconds.
+        """
         now = self._clock()
         if stage != self._stage:
             self._end_stage()
@@ -84,8 +88,11 @@ class LiveView:
                 if self._unprinted is not None:
                     self._print(self._unprinted)
                 self._console.print(f"{stage} …", markup=False, highlight=False)
+        elif self._live is None and note and (self._noted is None or now - self._noted >= self._plain_every_s):
+            self._noted = now
+            self._console.print(f"{stage} {share:.0%}  {note}", markup=False, highlight=False)
         if self._live is not None:
-            self._draw(stage_bar(stage, share, now - self._stage_began))
+            self._draw(stage_bar(stage, share, now - self._stage_began, note))
 
     def update(self, status: RunStatus) -> None:
         """Show `status`; without a terminal, at most one line every `plain_every_s` seconds."""

@@ -21,7 +21,7 @@ from trader.reporting.run_data import Curves
 from trader.reporting.summary import Summary
 from trader.reporting.theme import Draw, render_png, render_svg
 
-__all__ = ["Plot", "equity_png", "plots_of", "rolling_window"]
+__all__ = ["Plot", "equity_png", "make_plot", "plots_of", "rolling_window"]
 
 FloatArray = NDArray[np.float64]
 
@@ -66,38 +66,40 @@ def plots_of(summary: Summary, curves: Curves | None, daily_ic: FloatArray, late
         return []
     window = rolling_window(curves.returns.size)
     horizon = f"{summary.ic_horizon} bar{'' if summary.ic_horizon == 1 else 's'}"
-    equity = _plot("equity", "Equity", "After costs, from the same start and capital.", equity_panel(curves), wide=True)
+    equity = make_plot(
+        "equity", "Equity", "After costs, from the same start and capital.", equity_panel(curves), wide=True
+    )
     return [
         equity,
-        _plot("drawdown", "Drawdown", "Loss from the highest equity so far.", drawdown_panel(curves)),
-        _plot(
+        make_plot("drawdown", "Drawdown", "Loss from the highest equity so far.", drawdown_panel(curves)),
+        make_plot(
             "rolling-sharpe",
             "Rolling Sharpe ratio",
             f"Over the last {window} returns, annualised.",
             rolling_sharpe_panel(curves, window, result.periods_per_year),
         ),
-        _plot("exposure", "Exposure", "Sum of absolute and of signed weights.", exposure_panel(curves)),
-        _plot("turnover", "Turnover", "Value traded, both sides, by month.", turnover_panel(curves)),
-        _plot(
+        make_plot("exposure", "Exposure", "Sum of absolute and of signed weights.", exposure_panel(curves)),
+        make_plot("turnover", "Turnover", "Value traded, both sides, by month.", turnover_panel(curves)),
+        make_plot(
             "ic",
             "Signal quality",
             f"Rank correlation of scores with returns over {horizon}: monthly means with 95 % intervals.",
             ic_panel(curves.ts_ns, daily_ic),
         ),
-        _plot(
+        make_plot(
             "latency",
             "Decision latency",
             "From the arrival of data to the end of the decision.",
             latency_panel(latency_ns),
         ),
-        _plot(
+        make_plot(
             "contribution",
             "Contribution by name",
             "P&L after costs.",
             contribution_panel(summary.pnl_by_symbol, result.initial_equity),
             height=bars_height(min(len(summary.pnl_by_symbol), MOST_NAMES)),
         ),
-        _plot(
+        make_plot(
             "denials",
             "Orders denied",
             "By the risk gate, by reason.",
@@ -118,9 +120,10 @@ def rolling_window(n_returns: int) -> int:
     return 252 if n_returns >= 378 else 63
 
 
-def _plot(
+def make_plot(
     name: str, title: str, caption: str, draw: Draw | None, *, wide: bool = False, height: float | None = None
 ) -> Plot:
+    """Return a picture of what `draw` draws; without anything to draw, one that says so."""
     if draw is None:
         return Plot(name, title, "There is nothing to show for this run.", "")
     size = (_NARROW[0], height or _NARROW[1])

@@ -19,13 +19,13 @@ _TWO_COLUMNS_FROM = 90
 _STATE_STYLE = {TradingState.ACTIVE: "green", TradingState.REDUCING: "yellow", TradingState.HALTED: "bold red"}
 
 
-def stage_bar(stage: str, share: float, elapsed_s: float) -> RenderableType:
-    """Return a bar of the work that precedes or follows the session."""
+def stage_bar(stage: str, share: float, elapsed_s: float, note: str = "") -> RenderableType:
+    """Return a bar of the work that precedes or follows the session, and a note on how it goes."""
     row = Table.grid(padding=(0, 2))
     row.add_column(min_width=22, no_wrap=True)
     row.add_column(width=40)
     row.add_column(no_wrap=True, style="dim")
-    row.add_row(f"  {stage}", ProgressBar(total=1.0, completed=share), fmt.duration(elapsed_s))
+    row.add_row(f"  {stage}", ProgressBar(total=1.0, completed=share), f"{fmt.duration(elapsed_s)}  {note}".rstrip())
     return row
 
 

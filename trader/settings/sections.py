@@ -125,6 +125,8 @@ class ModelSettings(Section):
     """Hyperparameters by kind, in place of the preset's."""
     weights: tuple[NonNegative, ...] = ()
     """One a member; empty weighs equally."""
+    ensemble: str = "default"
+    """Name under which `trader models weights` keeps weights that take the place of these from some instant on."""
     train_end: str | None = None
     """Nothing after this day (ISO, inclusive) is seen in training; null takes `train_fraction` of the span."""
     train_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.5

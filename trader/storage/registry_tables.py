@@ -25,6 +25,7 @@ from trader.storage.metadata import METADATA, ROW_NUMBER
 
 __all__ = [
     "APPEND_ONLY_REGISTRY",
+    "ensemble_weights",
     "model_acknowledgements",
     "model_alias_changes",
     "model_aliases",
@@ -174,6 +175,18 @@ model_folders = Table(
 )
 """Written before an upload begins and deleted once the folder is: what is left of a crash can be found."""
 
+ensemble_weights = Table(
+    "ensemble_weights",
+    METADATA,
+    Column("change_no", ROW_NUMBER, primary_key=True, autoincrement=True),
+    Column("ensemble", String, nullable=False),
+    Column("effective_ns", BigInteger, nullable=False),
+    Column("seen_until_ns", BigInteger),
+    Column("weights", Text, nullable=False),
+    *_said(),
+    Index(None, "ensemble"),
+)
+
 APPEND_ONLY_REGISTRY: tuple[Table, ...] = (
     models,
     model_environments,
@@ -183,4 +196,5 @@ APPEND_ONLY_REGISTRY: tuple[Table, ...] = (
     model_alias_changes,
     model_acknowledgements,
     model_removals,
+    ensemble_weights,
 )

@@ -39,7 +39,7 @@ __all__ = [
     "runs",
 ]
 
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 """The migration that makes exactly these tables."""
 
 

@@ -2,10 +2,12 @@
 
 import typer
 
-from trader.cli.models import decisions, registry
+from trader.cli.models import decisions, registry, train, weights
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Models: versions, their reports, and which of them trades.", no_args_is_help=True)
+train.register(app)
 registry.register(app)
 decisions.register(app)
+weights.register(app)
