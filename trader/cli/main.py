@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from trader import __version__
-from trader.cli import control, data, doctor, guards, models, run, runs
+from trader.cli import control, data, doctor, guards, models, run, runs, tune
 from trader.cli.common import err
 from trader.core.errors import TraderError
 
@@ -29,6 +29,7 @@ doctor.register(app)
 guards.register(app)
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
+app.add_typer(tune.app, name="tune")
 
 
 @app.callback()

@@ -1,0 +1,80 @@
+"""The hyperparameters of each kind of model that a search varies, and between which bounds.
+
+Bounds are wide enough to hold what the field uses and narrow enough that no trial takes unreasonably long. A search
+starts from the model's preset: what is not listed here keeps the preset's value.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from trader.core.errors import SettingsError
+from trader.models.kinds import model_class, preset
+from tune.space import Dimension, Float, Int, Space
+
+__all__ = ["SPACES", "model_space"]
+
+
+def _trees(most: int) -> dict[str, Dimension]:
+    return {
+        "n_trees": Int(most // 20, most, log=True),
+        "learning_rate": Float(0.01, 0.3, log=True),
+        "max_leaves": Int(2, 32, log=True),
+        "min_leaf_rows": Int(20, 2000, log=True),
+        "l2": Float(0.01, 100.0, log=True),
+    }
+
+
+def _any_size(**dimensions: Dimension) -> dict[str, Mapping[str, Dimension]]:
+    return dict.fromkeys(("ci", "demo", "full"), dimensions)
+
+
+SPACES: Mapping[str, Mapping[str, Mapping[str, Dimension]]] = {
+    "momentum": _any_size(clip=Float(0.5, 6.0)),
+    "linear": _any_size(alpha=Float(1e-4, 100.0, log=True), clip=Float(1.0, 10.0)),
+    "boosting": {"ci": _trees(40), "demo": _trees(400), "full": _trees(2000)},
+}
+"""Dimensions by kind of model and preset."""
+
+
+def model_space(kind: str, size: str, fixed: Mapping[str, Any] | None = None) -> Space:
+    """Return what a search of a kind of model varies, around its preset.
+
+    Parameters
+    ----------
+    kind : str
+        A key of `trader.models.base.MODELS`.
+    size : {"ci", "demo", "full"}
+        Preset whose values hold for what is not varied.
+    fixed : mapping, optional
+        Hyperparameters to hold at a value: dimensions of the space, or any others of the model.
+
+    Raises
+    ------
+    NotFoundError
+        If the kind or the preset is unknown.
+    SettingsError
+        If the model has no such hyperparameter, or nothing is left to search.
+
+    Examples
+    --------
+    >>> list(model_space("boosting", "ci", {"l2": 1.0, "max_rows": 5000}).dimensions)
+    ['n_trees', 'learning_rate', 'max_leaves', 'min_leaf_rows']
+    """
+    fixed = fixed or {}
+    kept = preset(kind, size)
+    allowed = tuple(inspect.signature(model_class(kind)).parameters)
+    for name in fixed:
+        if name not in allowed:
+            near = difflib.get_close_matches(name, allowed, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise SettingsError(f"--set {name}: model {kind!r} has {', '.join(allowed)}{hint}")
+    dimensions = {name: each for name, each in SPACES[kind][size].items() if name not in fixed}
+    if not dimensions:
+        raise SettingsError(
+            f"nothing is left to search of model {kind!r}: {', '.join(SPACES[kind][size])} are all fixed"
+        )
+    return Space(dimensions, {name: value for name, value in kept.items() if name not in dimensions} | dict(fixed))
