@@ -24,7 +24,7 @@ def test_silence_is_held_for_its_time() -> None:
     now = 0
     spare = Coalescer(100, lambda: now)
     assert _sent(spare.add(_output(0))) == (0, 0, 10, 1)
-    for now in (1, 50, 99):  # noqa: B007 - the clock reads it
+    for now in (1, 50, 99):
         assert spare.add(_output(now)) is None
     now = 100
     assert _sent(spare.add(_output(100))) == (1, 100, 4 * 10 + 1 + 50 + 99 + 100, 4)
