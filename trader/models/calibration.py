@@ -44,7 +44,7 @@ from trader.models.kernels import calibrate
 from trader.models.ridge import Ridge, fit_ridge
 from trader.models.rows import Rows
 
-__all__ = ["LEVELS", "MIN_ROWS", "Calibration", "conformal_quantiles", "platt"]
+__all__ = ["LEVELS", "MIN_ROWS", "SPREAD_BOUND", "SPREAD_CLIP", "Calibration", "conformal_quantiles", "platt"]
 
 FloatArray = NDArray[np.float64]
 
@@ -56,8 +56,12 @@ MIN_ROWS = 50
 
 _SHRINK_ROWS = 100.0
 _RIDGE = 1.0
-_CLIP = 5.0
-_BOUND = math.log(4.0)  # a spread is from a quarter to four times the typical one
+SPREAD_CLIP = 5.0
+"""Standard deviations at which the features of the spread are clipped."""
+
+SPREAD_BOUND = math.log(4.0)
+"""A spread is from a quarter to four times the typical one."""
+
 _NEWTON_STEPS = 50
 
 
@@ -95,7 +99,9 @@ class Calibration:
         head, head_scores = _scored(head, head_scores)
         tail, tail_scores = _scored(tail, tail_scores)
         spread = _fit_spread(head, head.target - head_scores)
-        ratio = (tail.target - tail_scores) / np.exp(np.clip(spread(tail.features, _CLIP, 0), -_BOUND, _BOUND))
+        ratio = (tail.target - tail_scores) / np.exp(
+            np.clip(spread(tail.features, SPREAD_CLIP, 0), -SPREAD_BOUND, SPREAD_BOUND)
+        )
         mean = np.average(ratio, weights=tail.weight)
         volatility = math.sqrt(np.average((ratio - mean) ** 2, weights=tail.weight))
         return cls(
@@ -107,9 +113,9 @@ class Calibration:
 
     def forecast(self, features: FloatArray, scores: FloatArray, shape: tuple[int, int]) -> Forecast:
         """Return the forecast of rows of shape (n_slices * n_symbols, n_features), as panels of `shape`."""
-        log_spread = self.spread(features, _CLIP, 0)
+        log_spread = self.spread(features, SPREAD_CLIP, 0)
         probability, quantiles, volatility = calibrate(
-            scores, log_spread, self.platt, self.residual_quantiles, float(self.residual_volatility[0]), _BOUND
+            scores, log_spread, self.platt, self.residual_quantiles, float(self.residual_volatility[0]), SPREAD_BOUND
         )
         return Forecast(
             score=scores.reshape(shape),
@@ -224,5 +230,5 @@ def _fit_spread(rows: Rows, residuals: FloatArray) -> Ridge:
     size = np.abs(residuals)
     typical = float(np.median(size))
     floor = 0.01 * typical if typical > 0 else 1.0  # a residual that happens to be 0 says little of its spread
-    fitted = fit_ridge(rows.features, np.log(np.maximum(size, floor)), rows.weight, _RIDGE, _CLIP)
+    fitted = fit_ridge(rows.features, np.log(np.maximum(size, floor)), rows.weight, _RIDGE, SPREAD_CLIP)
     return dataclasses.replace(fitted, intercept=np.zeros(1))

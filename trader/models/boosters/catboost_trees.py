@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from trader.models.boosters.library import LibraryModel, library, steps_of
+from trader.models.boosters.library import LibraryModel, steps_of
+from trader.models.extras import optional
 from trader.models.rows import Rows, Watch
 from trader.models.tree_model import BLOCK
 from trader.models.trees import FlatTree, below_float32
@@ -61,7 +62,7 @@ class CatBoost(LibraryModel):
         )
 
     def _train(self, rows: Rows, n_trees: int, seed: int, watch: Watch | None, start: str | None) -> str:
-        cat = library("catboost")
+        cat = optional("catboost", "boosting")
         params = {
             "loss_function": "RMSE",
             "iterations": n_trees,

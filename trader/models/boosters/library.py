@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import abc
-import importlib
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any, ClassVar
 
 from numpy.typing import NDArray
@@ -18,7 +16,7 @@ from trader.models.rows import Rows, Watch
 from trader.models.tree_model import BLOCK, TreeModel
 from trader.models.trees import FlatTree
 
-__all__ = ["LibraryModel", "library", "steps_of"]
+__all__ = ["LibraryModel", "steps_of"]
 
 
 class LibraryModel(TreeModel):
@@ -54,20 +52,6 @@ class LibraryModel(TreeModel):
     def _read(self, folder: Path, arrays: Mapping[str, NDArray[Any]]) -> None:  # noqa: ARG002
         self.text = (folder / self.FILE).read_text(encoding="utf-8")
         self._set_trees(*self._parsed(self.text, len(self.feature_names)))
-
-
-def library(name: str) -> ModuleType:
-    """Import an optional library.
-
-    Raises
-    ------
-    ModelError
-        If it is not installed; the message says how to.
-    """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ModelError(f"{name} is not installed; pip install 'gpt-trader[boosting]' ({error})") from error
 
 
 def steps_of(n_trees: int) -> int:

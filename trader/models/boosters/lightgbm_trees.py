@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from trader.models.boosters.library import LibraryModel, library, steps_of
+from trader.models.boosters.library import LibraryModel, steps_of
+from trader.models.extras import optional
 from trader.models.rows import Rows, Watch
 from trader.models.tree_model import BLOCK
 from trader.models.trees import FlatTree, NodeTree, flatten
@@ -33,7 +34,7 @@ class LightGBM(LibraryModel):
     FILE: ClassVar[str] = "trees.txt"
 
     def _train(self, rows: Rows, n_trees: int, seed: int, watch: Watch | None, start: str | None) -> str:
-        lgb = library("lightgbm")
+        lgb = optional("lightgbm", "boosting")
         params = {
             "objective": "regression",
             "metric": "l2",

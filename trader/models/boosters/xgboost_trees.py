@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from trader.models.boosters.library import LibraryModel, library, steps_of
+from trader.models.boosters.library import LibraryModel, steps_of
+from trader.models.extras import optional
 from trader.models.rows import Rows, Watch
 from trader.models.tree_model import BLOCK
 from trader.models.trees import FlatTree, NodeTree, below_float32, flatten
@@ -31,7 +32,7 @@ class XGBoost(LibraryModel):
     FILE: ClassVar[str] = "trees.json"
 
     def _train(self, rows: Rows, n_trees: int, seed: int, watch: Watch | None, start: str | None) -> str:
-        xgb = library("xgboost")
+        xgb = optional("xgboost", "boosting")
         params = {
             "objective": "reg:squarederror",
             "tree_method": "hist",
