@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from trader.core.errors import DataError
 
-__all__ = ["bootstrap_interval", "optimal_block_length", "stationary_indices"]
+__all__ = ["bootstrap_interval", "optimal_block_length", "resampled_counts", "stationary_indices"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -111,6 +111,28 @@ def stationary_indices(n: int, block_length: float, n_resamples: int, rng: np.ra
     return indices
 
 
+def resampled_counts(n: int, block_length: float, n_resamples: int, seed: int) -> Iterator[FloatArray]:
+    """Yield how often each position is drawn in each resample, in parts of shape (n_part, n).
+
+    Statistics of sums over positions need no more: the sums of all resamples of a part are one matrix product.
+
+    Parameters
+    ----------
+    n, block_length, n_resamples
+        As in `stationary_indices`.
+    seed : int
+
+    Examples
+    --------
+    >>> [part.sum(axis=1).tolist() for part in resampled_counts(5, 2.0, 3, seed=0)]
+    [[5.0, 5.0, 5.0]]
+    """
+    for indices in _chunks(n, block_length, n_resamples, seed):
+        offset = n * np.arange(indices.shape[0])[:, None]
+        counts = np.bincount((indices + offset).ravel(), minlength=n * indices.shape[0])
+        yield counts.reshape(indices.shape[0], n).astype(np.float64)
+
+
 def optimal_block_length(series: FloatArray) -> float:
     """Return the mean block length for the stationary bootstrap of a mean, by the rule of Politis and White [1]_.
 
@@ -162,7 +184,9 @@ def _last_significant_lag(deviations: FloatArray, covariance: FloatArray, run: i
     # Each autocorrelation is scaled by the two parts it is made of, which sum over n - lag - 1 terms.
     later = squares[-1] - squares[lags]
     earlier = squares[n - lags - 2]
-    correlation = np.abs(covariance) * n / np.sqrt(later * earlier)
+    scale = np.sqrt(later * earlier)
+    # A part without variation, as in a series of rare events, says nothing of dependence.
+    correlation = np.divide(np.abs(covariance) * n, scale, out=np.zeros_like(scale), where=scale > 0.0)
     insignificant = correlation < 2.0 * math.sqrt(math.log10(n) / n)
     for lag in range(run, covariance.size):
         if insignificant[lag - run : lag].all():

@@ -38,6 +38,13 @@ def test_block_length_of_nothing_is_one(series: np.ndarray) -> None:
     assert optimal_block_length(series) == 1.0
 
 
+def test_block_length_of_rare_events_is_finite() -> None:
+    """A series that is still for all but a few values has no autocorrelation there, and gives no warning."""
+    series = np.zeros(20)
+    series[:3] = 0.7, 0.7, -0.3
+    assert 1.0 <= optimal_block_length(series) <= 7.0
+
+
 def test_blocks_are_geometric_and_contiguous() -> None:
     """Positions follow each other but for a share 1/length of fresh starts; the end wraps to the beginning."""
     indices = stationary_indices(100, 8.0, 3000, np.random.default_rng(0))
