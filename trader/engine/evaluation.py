@@ -6,13 +6,21 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from trader.engine.training_set import Past
 from trader.engine.trial import trade_scores
 from trader.models.candidate import Candidate, Step
 from trader.models.report import ScoreReport, plain, score_report
 from trader.portfolio.performance import Performance
+from trader.validation.panel import Estimate, auc_estimate, hit_estimate, ic_estimate
+from trader.validation.quantiles import QuantileReport, judge_quantiles
+from trader.validation.reliability import ProbabilityReport, judge_probabilities
+from trader.validation.suspicion import Suspicion, judge, leaking_features
 
 __all__ = ["Evaluation", "evaluate"]
+
+_RESAMPLES = 500
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,9 +39,18 @@ class Evaluation:
         First and last stamp of each test fold.
     score : ScoreReport
         Rank IC against the target.
+    auc, hits : Estimate
+        How well scores tell rises from falls, and the share of right signs, with bootstrap intervals.
+    probabilities : ProbabilityReport
+        The forecast chances of a rise, beside the base rate.
+    quantiles : QuantileReport
     traded : Performance
         The out-of-sample scores traded by the decision loop, after costs; its deflated Sharpe ratio counts
         `traded.n_trials` trials.
+    suspicion : Suspicion
+        Whether the figures are too good to be true.
+    leaks : mapping of str to float
+        Where they are: mean rank IC of each feature that alone is beyond belief.
     curve : tuple of Step
         Learning curve of the last fit.
     seconds : float
@@ -51,7 +68,13 @@ class Evaluation:
     n_symbols: int
     folds: tuple[tuple[int, int], ...]
     score: ScoreReport
+    auc: Estimate
+    hits: Estimate
+    probabilities: ProbabilityReport
+    quantiles: QuantileReport
     traded: Performance
+    suspicion: Suspicion
+    leaks: Mapping[str, float]
     curve: tuple[Step, ...]
     seconds: float
 
@@ -63,7 +86,13 @@ class Evaluation:
             "ic": ic.mean,
             "ic_low": ic.low,
             "ic_high": ic.high,
-            "hit_rate": self.score.hit_rate,
+            "auc": self.auc.value,
+            "auc_low": self.auc.low,
+            "auc_high": self.auc.high,
+            "hit_rate": self.hits.value,
+            "hit_rate_low": self.hits.low,
+            "hit_rate_high": self.hits.high,
+            "brier_skill": self.probabilities.brier_skill,
             "sharpe": traded.sharpe,
             "sharpe_low": low,
             "sharpe_high": high,
@@ -74,8 +103,10 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON; an undefined number is None."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        fields |= {name: fields[name].to_dict() for name in ("auc", "hits", "probabilities", "quantiles", "suspicion")}
+        fields |= {name: dataclasses.asdict(fields[name]) for name in ("score", "traded")}
+        fields |= {"suspect": list(self.suspicion.reasons) if self.suspicion.open else [], "leaks": dict(self.leaks)}
         fields |= {"params": dict(self.params), "curve": [dict(step) for step in self.curve]}
-        fields |= {"score": dataclasses.asdict(self.score), "traded": dataclasses.asdict(self.traded)}
         whole: dict[str, Any] = plain(fields)
         return whole
 
@@ -92,7 +123,13 @@ def evaluate(candidate: Candidate, past: Past, *, n_trials: int = 1) -> Evaluati
         Candidates tried before this one was kept, itself included.
     """
     data, settings = past.data, past.settings
+    forecast = candidate.forecast
+    up = np.where(np.isfinite(data.target), (data.target > 0).astype(np.float64), np.nan)
+    resampling: dict[str, Any] = {"n_resamples": _RESAMPLES, "seed": settings.run.seed}
     tests = [fold.test for fold in candidate.folds]
+    hits = hit_estimate(forecast.score, data.target, **resampling)
+    suspicion = judge(hit_rate=hits, ic=ic_estimate(forecast.score, data.target, **resampling))
+    leaks = leaking_features(data.features, data.target, data.feature_names) if suspicion.open else {}
     return Evaluation(
         kind=candidate.kind,
         params=candidate.params,
@@ -104,8 +141,14 @@ def evaluate(candidate: Candidate, past: Past, *, n_trials: int = 1) -> Evaluati
         n_features=len(data.feature_names),
         n_symbols=len(data.symbols),
         folds=tuple((int(data.ts_ns[test[0]]), int(data.ts_ns[test[-1]])) for test in tests),
-        score=score_report(candidate.forecast.score, data.target, tests, data.ts_ns, data.horizon),
-        traded=trade_scores(past.panel, candidate.forecast.score, settings, n_trials=n_trials),
+        score=score_report(forecast.score, data.target, tests, data.ts_ns, data.horizon),
+        auc=auc_estimate(forecast.score, up, **resampling),
+        hits=hits,
+        probabilities=judge_probabilities(forecast.probability_up, up, bins="count", **resampling),
+        quantiles=judge_quantiles(forecast.quantiles, forecast.levels, data.target, **resampling),
+        traded=trade_scores(past.panel, forecast.score, settings, n_trials=n_trials),
+        suspicion=suspicion,
+        leaks=leaks,
         curve=candidate.curve,
         seconds=candidate.seconds,
     )

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 import inspect
+import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
-from trader.core.errors import DataError, NotFoundError
+from trader.core.errors import DataError, ModelError, NotFoundError
 from trader.core.protocols import Model
+from trader.models.state import STATE_FILE
 
-__all__ = ["MODELS", "PRESET_NAMES", "create", "model_class", "preset"]
+__all__ = ["MODELS", "PRESET_NAMES", "available", "create", "model_class", "preset"]
 
 MODELS: dict[str, str] = {
     "momentum": "trader.models.momentum:Momentum",
@@ -25,6 +29,15 @@ MODELS: dict[str, str] = {
 
 PRESET_NAMES = ("ci", "demo", "full")
 """Every model has these: seconds on one core, minutes on one core, and what its size is meant to be."""
+
+
+_OPTIONAL = ("lightgbm", "xgboost", "catboost")
+"""Kinds whose library, of the same name, is an optional extra."""
+
+
+def available() -> tuple[str, ...]:
+    """Return the kinds that can run here: those whose library is installed."""
+    return tuple(kind for kind in MODELS if kind not in _OPTIONAL or importlib.util.find_spec(kind) is not None)
 
 
 def model_class(name: str) -> type[Model]:
@@ -63,6 +76,26 @@ def create(name: str, **params: Any) -> Model:
     if unknown := sorted(set(params) - set(allowed)):
         raise DataError(f"model {name!r} has no parameter {unknown[0]!r}; allowed are {', '.join(allowed)}")
     return cls(**params)
+
+
+def load_model(folder: Path) -> Model:
+    """Read a model of any kind from the folder that its `save` wrote to.
+
+    Raises
+    ------
+    NotFoundError
+        If the folder holds no model.
+    ModelError
+        If it cannot be read.
+    """
+    path = folder / STATE_FILE
+    if not path.is_file():
+        raise NotFoundError(f"{folder} holds no saved model: {STATE_FILE} is missing")
+    try:
+        kind = json.loads(path.read_text(encoding="utf-8"))["name"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path} does not say what model it is: {error!r}") from error
+    return model_class(str(kind)).load(folder)
 
 
 def preset(kind: str, name: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from trader.core.errors import DataError, ModelError
+from trader.core.errors import DataError, ModelError, SettingsError
 from trader.core.protocols import Predictor
 from trader.models.dataset import TrainingSet
 from trader.models.targets import ENTRY_DELAY
@@ -35,7 +35,13 @@ def walk_forward_folds(data: TrainingSet, settings: ModelSettings) -> list[Fold]
             f"min_train_rows={settings.min_train_rows} are needed"
         )
     first = data.first
-    splitter = WalkForward(settings.n_splits, data.horizon, settings.embargo, delay=ENTRY_DELAY)
+    splitter = WalkForward(
+        settings.n_splits,
+        data.horizon,
+        settings.embargo,
+        delay=ENTRY_DELAY,
+        first_test=_first_test(data, first, settings.validate_from),
+    )
     try:
         folds = [Fold(fold.train + first, fold.test + first) for fold in splitter.split(len(data) - first)]
     except DataError as error:
@@ -46,6 +52,19 @@ def walk_forward_folds(data: TrainingSet, settings: ModelSettings) -> list[Fold]
             f"no fold of n_splits={settings.n_splits} has min_train_rows={settings.min_train_rows} rows to train on"
         )
     return folds
+
+
+def _first_test(data: TrainingSet, first: int, day: str | None) -> int | None:
+    if day is None:
+        return None
+    try:
+        start_ns = int(np.datetime64(day, "D").astype("datetime64[ns]").astype(np.int64))
+    except ValueError:
+        raise SettingsError(f"models.validate_from={day!r} is not a day; write it as 2005-01-01") from None
+    found = int(np.searchsorted(data.ts_ns, start_ns)) - first
+    if not 0 < found < len(data) - first:
+        raise SettingsError(f"models.validate_from={day} is not inside the training data, after its warm-up")
+    return found
 
 
 def score_folds(

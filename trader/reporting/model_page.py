@@ -16,6 +16,8 @@ __all__ = ["model_findings", "render_model_page"]
 
 Report = Mapping[str, Any]
 
+_MOST_LEAKS = 5
+
 
 def render_model_page(ref: str, report: Report, lineage: Report) -> str:
     """Return the page of a version.
@@ -43,8 +45,12 @@ def render_model_page(ref: str, report: Report, lineage: Report) -> str:
 
 def model_findings(report: Report) -> tuple[Finding, ...]:
     """Return what the figures say, most important first."""
-    ic, traded, level = report["score"]["ic"], report["traded"], report["classification"]
-    found = [Finding("suspect", f"SUSPECT: {reason}") for reason in report["suspect"]]
+    ic, traded, chance = report["score"]["ic"], report["traded"], report["probabilities"]
+    found = [Finding("suspect", f"SUSPECT: {reason}.") for reason in report["suspect"]]
+    found += [
+        Finding("suspect", f"Look at the feature {name}: alone it has a mean rank IC of {ic:.3f}.")
+        for name, ic in list(report["leaks"].items())[:_MOST_LEAKS]
+    ]
     if ic["low"] is None:
         found.append(Finding("note", "The signal cannot be judged: too few instants have enough symbols."))
     elif ic["low"] > 0:
@@ -68,24 +74,24 @@ def model_findings(report: Report) -> tuple[Finding, ...]:
             f"{fmt.plural(traded['n_trials'], 'trial')}: luck is {'unlikely' if skilled else 'not excluded'}.",
         )
     )
-    if level["brier_skill"] is not None:
-        better = level["brier_skill"] > 0
+    if chance["brier_skill"] is not None:
+        better = chance["brier_skill"] > 0
         found.append(
             Finding(
                 "good" if better else "bad",
                 f"Its chances are {'better' if better else 'no better'} than always saying the base rate of "
-                f"{fmt.percent(level['base_rate'])}: Brier skill {fmt.number(level['brier_skill'], 4)}.",
+                f"{fmt.percent(chance['base_rate'])}: Brier skill {fmt.number(chance['brier_skill'], 4)}.",
             )
         )
     return tuple(found)
 
 
 def _tiles(report: Report) -> list[tuple[str, str, str]]:
-    ic, traded, level = report["score"]["ic"], report["traded"], report["classification"]
+    ic, traded, auc, hits = report["score"]["ic"], report["traded"], report["auc"], report["hits"]
     return [
         ("Rank IC", fmt.number(ic["mean"], 4), f"95 %: {fmt.interval((ic['low'], ic['high']), 4)}"),
-        ("AUC", fmt.number(level["auc"], 4), f"95 %: {fmt.interval(_pair(level['auc_interval']), 4)}"),
-        ("Signs right", fmt.percent(report["score"]["hit_rate"]), f"base rate {fmt.percent(level['base_rate'])}"),
+        ("AUC", fmt.number(auc["value"], 4), f"95 %: {fmt.interval((auc['low'], auc['high']), 4)}"),
+        ("Signs right", fmt.percent(hits["value"]), f"base rate {fmt.percent(hits['base'])}"),
         ("Sharpe ratio", fmt.number(traded["sharpe"]), f"95 %: {fmt.interval(_pair(traded['sharpe_interval']))}"),
         ("Deflated Sharpe", fmt.number(traded["deflated_sharpe"]), fmt.plural(traded["n_trials"], "trial")),
         ("Costs", fmt.number(traded["costs"]["bps_of_traded"], 1, " bps"), "of what was traded"),
@@ -105,7 +111,7 @@ def _plots(report: Report) -> list[Plot]:
             "reliability",
             "Reliability",
             "How often the target rose, by the chance that was given; bars are 95 % intervals.",
-            reliability_panel(report["classification"]["reliability"]),
+            reliability_panel(report["probabilities"]["curve"]),
         ),
     ]
 
@@ -134,20 +140,23 @@ def _training(report: Report, lineage: Report) -> Grid:
 
 
 def _signals(report: Report) -> Grid:
-    level, spread = report["classification"], report["quantiles"]
+    chance, spread, auc, hits = report["probabilities"], report["quantiles"], report["auc"], report["hits"]
     return Grid(
         "Signal, out of sample",
         (
             ("Rank IC", _ic(report["score"]["ic"])),
             ("· t statistic", fmt.number(report["score"]["ic"]["t_stat"], 1)),
-            ("AUC", fmt.number(level["auc"], 4)),
-            ("· interval", fmt.interval(_pair(level["auc_interval"]), 4)),
-            ("Accuracy", fmt.percent(level["accuracy"])),
-            ("Base rate of rises", fmt.percent(level["base_rate"])),
-            ("Brier score", fmt.number(level["brier"], 4)),
-            ("· skill against the base rate", fmt.number(level["brier_skill"], 4, signed=True)),
-            ("Log loss", fmt.number(level["log_loss"], 4)),
-            ("Calibration error", fmt.number(level["calibration_error"], 4)),
+            ("AUC", fmt.number(auc["value"], 4)),
+            ("· interval", fmt.interval((auc["low"], auc["high"]), 4)),
+            ("Signs right", fmt.percent(hits["value"], 2)),
+            ("· interval", fmt.interval((hits["low"], hits["high"]), 2, as_percent=True)),
+            ("· always the same sign", fmt.percent(hits["base"], 2)),
+            ("Share of rises", fmt.percent(chance["base_rate"], 2)),
+            ("Brier score", fmt.number(chance["brier"]["score"], 4)),
+            ("· skill against the base rate", fmt.number(chance["brier_skill"], 4, signed=True)),
+            ("Log loss", fmt.number(chance["log_loss"], 4)),
+            ("· of the base rate", fmt.number(chance["base_log_loss"], 4)),
+            ("Calibration error", fmt.number(chance["calibration_error"], 4)),
             *(
                 (f"Below the {fmt.percent(want, 0)} quantile", fmt.percent(got))
                 for want, got in zip(spread["levels"], spread["coverage"], strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -57,13 +57,13 @@ def monthly_ic_panel(by_month: Mapping[str, float | None]) -> Draw | None:
     return draw
 
 
-def reliability_panel(bins: Sequence[Mapping[str, Any]]) -> Draw | None:
-    """Observed frequency against the forecast chance, with intervals."""
-    known = [one for one in bins if one["forecast"] is not None and one["low"] is not None]
-    if len(known) < _FEWEST:
+def reliability_panel(curve: Mapping[str, Sequence[float | None]]) -> Draw | None:
+    """Observed frequency against the forecast chance, with intervals; bins without rows or interval are left out."""
+    fields = [np.array(curve[key], dtype=np.float64) for key in ("probability", "frequency", "low", "high")]
+    known = np.isfinite(fields).all(axis=0)
+    if known.sum() < _FEWEST:
         return None
-    forecast = np.array([one["forecast"] for one in known])
-    observed, low, high = (np.array([one[key] for one in known]) for key in ("observed", "low", "high"))
+    forecast, observed, low, high = (field[known] for field in fields)
 
     def draw(axes: Axes, theme: Theme) -> None:
         axes.vlines(forecast, low, high, color=theme.index, linewidth=1.0)

@@ -135,6 +135,8 @@ class ModelSettings(Section):
     """Bars ahead that the target looks."""
     n_splits: int = Field(5, ge=2)
     """Walk-forward folds of the validation."""
+    validate_from: str | None = None
+    """First day (ISO) that the folds test; null tests all but the first of `n_splits` + 1 equal parts."""
     embargo: int = Field(10, ge=0)
     """Bars left out after each test fold, beside the purge of `horizon` bars."""
     min_train_rows: int = Field(200, ge=10)

@@ -33,7 +33,8 @@ class Fold:
 class WalkForward:
     """Train on the past, test on what follows, move on [1]_.
 
-    The last `n_splits / (n_splits + 1)` of the instants are cut into `n_splits` test folds of equal length. The
+    The last `n_splits / (n_splits + 1)` of the instants, or those from `first_test` on, are cut into `n_splits` test
+    folds of equal length; what that leaves over is tested by none, at the beginning of the span. The
     label of instant t is made of prices up to ``t + delay + horizon``; an instant trains only if that is before
     the first test instant (purge) by more than `embargo` further instants, which lets features with a long
     memory decay. Nothing after a test fold ever trains for it.
@@ -50,6 +51,8 @@ class WalkForward:
         Instants between a signal and its entry.
     window : int, optional
         Longest training set, in instants (rolling); None takes all of the past (expanding).
+    first_test : int, optional
+        Position from which instants are tested.
 
     References
     ----------
@@ -68,6 +71,7 @@ class WalkForward:
     embargo: int = 0
     delay: int = 1
     window: int | None = None
+    first_test: int | None = None
 
     def __post_init__(self) -> None:
         least = {"n_splits": 1, "horizon": 1, "embargo": 0, "delay": 0}
@@ -85,7 +89,10 @@ class WalkForward:
         DataError
             If there are too few instants for every fold to train and test on at least one.
         """
-        size = n_instants // (self.n_splits + 1)
+        if self.first_test is None:
+            size = n_instants // (self.n_splits + 1)
+        else:
+            size = (n_instants - self.first_test) // self.n_splits
         gap = self.delay + self.horizon + self.embargo
         first = n_instants - self.n_splits * size
         if size < 1 or first <= gap:

@@ -2,7 +2,7 @@
 
 import typer
 
-from trader.cli.models import decisions, registry, train, weights
+from trader.cli.models import decisions, league, registry, train, weights
 
 __all__ = ["app"]
 
@@ -11,3 +11,4 @@ train.register(app)
 registry.register(app)
 decisions.register(app)
 weights.register(app)
+league.register(app)
