@@ -19,7 +19,7 @@ from benchmarks.tables import show
 
 __all__ = ["BENCHMARKS", "main"]
 
-BENCHMARKS = ("bars_kernel", "actors_throughput", "decision_loop", "tick_latency", "memory")
+BENCHMARKS = ("bars_kernel", "actors_throughput", "decision_loop", "tick_latency", "memory", "learning_proof")
 """Each is the module of that name with a function `run(options) -> Result`."""
 
 _RESULTS = Path(__file__).parent / "results"

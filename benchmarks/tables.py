@@ -32,6 +32,8 @@ def show(content: Mapping[str, Any], console: Console) -> None:
     for name, value in content["figures"].items():
         if isinstance(value, (int, float)) or value is None:
             console.print(f"  {name}: {short(value)}", highlight=False)
+        elif isinstance(value, Mapping) and all(isinstance(row, Mapping) for row in value.values()):
+            console.print(_grid(name, value))
     for target in content["targets"]:
         verdict = "[green]met[/]" if target["met"] else "[red]missed[/]"
         console.print(
@@ -40,6 +42,17 @@ def show(content: Mapping[str, Any], console: Console) -> None:
             highlight=False,
         )
     console.print()
+
+
+def _grid(title: str, rows: Mapping[str, Mapping[str, float | None]]) -> Table:
+    """Return a table with a row for each mapping and a column for each of their keys."""
+    table = Table(title=title, title_justify="left")
+    headings = list(dict.fromkeys(key for row in rows.values() for key in row))
+    for heading in ("", *headings):
+        table.add_column(heading, justify="left" if heading == "" else "right")
+    for name, row in rows.items():
+        table.add_row(name, *(short(row.get(heading)) for heading in headings))
+    return table
 
 
 def _contenders(content: Mapping[str, Any]) -> Table:

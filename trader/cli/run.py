@@ -29,7 +29,7 @@ MapOption = Annotated[
     list[str] | None, typer.Option("--map", metavar="OURS=THEIRS", help="Column mapping, e.g. --map price=last.")
 ]
 ZoneOption = Annotated[str | None, typer.Option("--tz", help="Time zone of stamps that carry none.")]
-FeedOption = Annotated[str | None, typer.Option("--feed", help="sp500, file or simulated.")]
+FeedOption = Annotated[str | None, typer.Option("--feed", help="sp500, file, simulated or planted.")]
 SymbolsOption = Annotated[str | None, typer.Option("--symbols", help="Comma-separated; the default is all.")]
 StartOption = Annotated[str | None, typer.Option("--start", help="First day of trading, e.g. 2016-01-01.")]
 EndOption = Annotated[str | None, typer.Option("--end", help="Last day.")]

@@ -67,3 +67,13 @@ def test_table_shows_rates_reasons_and_verdicts() -> None:
     assert "50" in text
     assert "pip failed" in text
     assert "missed" in text
+
+
+def test_a_figure_of_rows_is_a_table() -> None:
+    """Rows and columns by name, a dash where a row lacks one."""
+    shown = io.StringIO()
+    figures = {"share": {"linear": {"momentum": 0.93, "volume": 0.01}, "boosting": {"momentum": 0.95}}}
+    result = Result("demo", "A demo", "ticks", {}, (), [], figures)
+    show(to_dict(result, {}, [0.0], [0.0], quick=False), Console(file=shown, width=80))
+    rows = [line.split() for line in shown.getvalue().splitlines() if "0.9" in line]
+    assert rows == [["│", "linear", "│", "0.93", "│", "0.01", "│"], ["│", "boosting", "│", "0.95", "│", "-", "│"]]

@@ -51,6 +51,31 @@ def test_the_oracle_itself_finds_everything(markets: dict[str, ProofData], monke
     assert Told.fitted.instants[-1] + 2 < Told.fitted.seen == 2800  # type: ignore[attr-defined]
 
 
+class AcrossAssets:
+    """Least squares of each symbol's target on the last returns of all symbols."""
+
+    name = "across"
+    context = 1
+
+    def fit_panel(self, features: np.ndarray, target: np.ndarray, **kwargs: Any) -> Self:
+        self.column = kwargs["feature_names"].index("return_1d")
+        rows = kwargs["instants"][100:]  # volatility, and so the target, is known by then
+        self.weights = np.linalg.lstsq(features[rows, :, self.column], target[rows], rcond=None)[0]
+        return self
+
+    def predict_panel(self, features: np.ndarray, n_context: int = 0) -> np.ndarray:
+        assert n_context == 0
+        return features[:, :, self.column] @ self.weights
+
+
+def test_lead_lag_can_be_learnt_from_the_returns_of_all(
+    markets: dict[str, ProofData], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that sees other symbols reaches nine tenths of the oracle: the data are enough to ask for it."""
+    monkeypatch.setitem(MODELS, "across", f"{__name__}:AcrossAssets")
+    assert learning_proof(markets["lead_lag"], "across", n_resamples=100).share > 0.9
+
+
 def test_boosting_sees_momentum_and_volume(markets: dict[str, ProofData]) -> None:
     """Trees find a signal in a symbol's own return, and one in its product with volume, which is not linear."""
     params = preset("boosting", "demo")
