@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ray.exceptions import RayTaskError
 from ray.serve.handle import DeploymentHandle
 
+from serve.explaining import Explained
 from serve.handles import EnsembleHandle
 from serve.retry import Attempts, RetryPolicy, is_transient, own_error
 from serve.service import EnsembleDescription, EnsembleService
@@ -19,6 +20,7 @@ from trader.core.protocols import Prediction
 __all__ = ["Backend", "HandleBackend", "InProcessBackend"]
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 _SCRAPE_TIMEOUT_S = 2.0
 
@@ -28,6 +30,12 @@ class Backend(Protocol):
 
     async def score(self, feature_names: tuple[str, ...], features: FloatArray) -> Prediction:
         """Score the last instant of features (n_instants, n_symbols, n_features), columns as `feature_names`."""
+        ...
+
+    async def explain(
+        self, feature_names: tuple[str, ...], features: FloatArray, chosen: IntArray, method: str, member: str
+    ) -> Explained:
+        """Explain the scores of the chosen symbols at the last instant; see `EnsembleExplainer.explain`."""
         ...
 
     async def describe(self) -> EnsembleDescription:
@@ -52,6 +60,12 @@ class InProcessBackend:
     async def score(self, feature_names: tuple[str, ...], features: FloatArray) -> Prediction:
         """Score the last instant."""
         return self._service.score(feature_names, features)
+
+    async def explain(
+        self, feature_names: tuple[str, ...], features: FloatArray, chosen: IntArray, method: str, member: str
+    ) -> Explained:
+        """Explain the last instant in another thread, so that predictions are answered meanwhile."""
+        return await asyncio.to_thread(self._service.explain, feature_names, features, chosen, method, member)
 
     async def describe(self) -> EnsembleDescription:
         """Say which models answer."""
@@ -86,6 +100,14 @@ class HandleBackend:
         method = self._handle.method("score", features.nbytes)
         prediction: Prediction = await self._call(lambda: method.remote(feature_names, features))
         return prediction
+
+    async def explain(
+        self, feature_names: tuple[str, ...], features: FloatArray, chosen: IntArray, method: str, member: str
+    ) -> Explained:
+        """Explain the last instant."""
+        remote = self._handle.method("explain", features.nbytes)
+        explained: Explained = await self._call(lambda: remote.remote(feature_names, features, chosen, method, member))
+        return explained
 
     async def describe(self) -> EnsembleDescription:
         """Say which models answer."""

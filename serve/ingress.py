@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from serve.backend import Backend
+from serve.explain_route import add_explain_route
 from serve.metrics import HttpMetrics, merge_expositions
 from serve.middleware import RequestEnvelope
 from serve.problems import Problem, ProblemError, document_problems, install_problem_handlers
@@ -36,10 +37,13 @@ class Limits:
         Most rows of features.
     max_body_bytes : int
         Longest body.
+    max_explained : int
+        Most symbols explained.
     """
 
     max_rows: int = 4096
     max_body_bytes: int = 16 * 2**20
+    max_explained: int = 64
 
 
 def create_api(backend: Backend, limits: Limits | None = None, *, echo_request_id: bool = True) -> FastAPI:
@@ -70,6 +74,7 @@ def create_api(backend: Backend, limits: Limits | None = None, *, echo_request_i
     install_problem_handlers(api)
     document_problems(api)
     _add_model_routes(api, backend, limits)
+    add_explain_route(api, backend, max_rows=limits.max_rows, max_explained=limits.max_explained)
     _add_health_routes(api, backend, metrics)
     return api
 

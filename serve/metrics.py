@@ -58,7 +58,7 @@ class HttpMetrics(_Registered):
 
 
 class ServiceMetrics(_Registered):
-    """Predictions of one replica of the ensemble."""
+    """Predictions and explanations of one replica of the ensemble."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,6 +78,23 @@ class ServiceMetrics(_Registered):
         self.seconds = Histogram(
             f"{_PREFIX}_prediction_seconds",
             "Time spent scoring one request.",
+            buckets=_LATENCY_BUCKETS,
+            registry=self.registry,
+        )
+        self.explanations = Counter(
+            f"{_PREFIX}_explanations",
+            "Explanations answered by method, computed or from the cache.",
+            ("method", "source"),
+            registry=self.registry,
+        )
+        self.explanations_busy = Counter(
+            f"{_PREFIX}_explanation_refusals",
+            "Explanations refused because another one was being computed.",
+            registry=self.registry,
+        )
+        self.explanation_seconds = Histogram(
+            f"{_PREFIX}_explanation_seconds",
+            "Time spent on one explanation.",
             buckets=_LATENCY_BUCKETS,
             registry=self.registry,
         )

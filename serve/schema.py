@@ -12,11 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 __all__ = [
     "Health",
     "MemberDescription",
+    "Message",
     "ModelVersion",
     "ModelsResponse",
     "PredictRequest",
     "PredictResponse",
     "Score",
+    "Symbol",
 ]
 
 FeatureName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
@@ -26,11 +28,13 @@ Score = float | None
 """A score; null means that the model abstains."""
 
 
-class _Message(BaseModel):
+class Message(BaseModel):
+    """Base of all messages."""
+
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class PredictRequest(_Message):
+class PredictRequest(Message):
     """One instant to be scored: a row of features for each symbol."""
 
     model_config = ConfigDict(
@@ -87,14 +91,14 @@ class PredictRequest(_Message):
             yield f"context[{i}]", instant
 
 
-class ModelVersion(_Message):
+class ModelVersion(Message):
     """A member of the ensemble."""
 
     name: str
     version: str
 
 
-class PredictResponse(_Message):
+class PredictResponse(Message):
     """Scores in the order of the request's symbols."""
 
     request_id: str
@@ -107,7 +111,7 @@ class PredictResponse(_Message):
     """The members that were asked."""
 
 
-class MemberDescription(_Message):
+class MemberDescription(Message):
     """One model of the ensemble."""
 
     key: str
@@ -122,7 +126,7 @@ class MemberDescription(_Message):
     """Predictions in which it raised, in the replica that answered."""
 
 
-class ModelsResponse(_Message):
+class ModelsResponse(Message):
     """The ensemble that answers predictions."""
 
     request_id: str
@@ -135,7 +139,7 @@ class ModelsResponse(_Message):
     """The report saved with the models; empty if none was."""
 
 
-class Health(_Message):
+class Health(Message):
     """Answer of the health routes."""
 
     status: str

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from serve.explaining import EnsembleExplainer, Explained
 from serve.metrics import ServiceMetrics
 from trader.core.errors import DataError, ModelError
 from trader.core.protocols import Prediction
@@ -20,6 +21,7 @@ from trader.models.artifacts import load_ensemble
 __all__ = ["EnsembleDescription", "EnsembleService", "MemberSummary"]
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 _NAMES_SHOWN = 5
 
@@ -88,6 +90,7 @@ class EnsembleService:
         self._ensemble = load_ensemble(Path(model_dir))
         self._columns = {name: column for column, name in enumerate(self._ensemble.feature_names)}
         self._metrics = ServiceMetrics()
+        self._explainer = EnsembleExplainer(self._ensemble, self._metrics)
         self._failures = dict.fromkeys(self._ensemble.members, 0)
         for key, weight in self._ensemble.weights.items():
             self._metrics.member.labels(key).set(weight)
@@ -134,17 +137,22 @@ class EnsembleService:
         DataError
             If a name is unknown, missing or repeated.
         """
-        missing = [name for name in self._columns if name not in feature_names]
-        unknown = [name for name in feature_names if name not in self._columns]
-        if missing or unknown or len(feature_names) != len(self._columns):
-            self._metrics.refused.inc()
-            raise DataError(
-                f"feature_names do not match the models' {len(self._columns)} features: "
-                f"{len(missing)} missing {_some(missing)}, {len(unknown)} unknown {_some(unknown)}"
-            )
-        ordered = np.empty_like(features)
-        ordered[..., [self._columns[name] for name in feature_names]] = features
+        ordered = self._in_order(feature_names, features)
         return self.predict(ordered, len(features) - 1)
+
+    def explain(
+        self,
+        feature_names: tuple[str, ...],
+        features: FloatArray,
+        chosen: IntArray,
+        method: str,
+        member: str | None = None,
+    ) -> Explained:
+        """Explain the last of some consecutive instants, whose columns are named as for `score`.
+
+        It takes the thread that calls it; see `serve.explaining.EnsembleExplainer`.
+        """
+        return self._explainer.explain(self._in_order(feature_names, features), chosen, method, member)
 
     def describe(self) -> EnsembleDescription:
         """Return which models answer."""
@@ -185,6 +193,21 @@ class EnsembleService:
         zeros = np.zeros((1, 1, len(self._columns)))
         zeros.flags.writeable = False
         self._ensemble(zeros)
+        self._explainer.warm_up()
+
+    def _in_order(self, feature_names: tuple[str, ...], features: FloatArray) -> FloatArray:
+        """Return named columns in the order of the schema; other names than its own raise DataError."""
+        missing = [name for name in self._columns if name not in feature_names]
+        unknown = [name for name in feature_names if name not in self._columns]
+        if missing or unknown or len(feature_names) != len(self._columns):
+            self._metrics.refused.inc()
+            raise DataError(
+                f"feature_names do not match the models' {len(self._columns)} features: "
+                f"{len(missing)} missing {_some(missing)}, {len(unknown)} unknown {_some(unknown)}"
+            )
+        ordered = np.empty_like(features)
+        ordered[..., [self._columns[name] for name in feature_names]] = features
+        return ordered
 
     def _count_failures(self) -> None:
         for key, count in self._ensemble.failures.items():

@@ -19,7 +19,7 @@ from trader.explain.subject import Subject, subject_of
 from trader.models.background import Background
 from trader.models.ensemble import Ensemble
 
-__all__ = ["METHODS", "Explainer", "ExplainSettings", "Method"]
+__all__ = ["METHODS", "Explainer", "ExplainSettings", "Method", "UnsupportedMethodError"]
 
 Method = Literal["shap", "lime", "ig"]
 METHODS: tuple[str, ...] = get_args(Method)
@@ -41,6 +41,10 @@ class ExplainSettings:
     rounds: int = 2
     lime: LimeSettings = dataclasses.field(default_factory=LimeSettings)
     seed: int = 0
+
+
+class UnsupportedMethodError(DataError):
+    """The method is unknown, or cannot explain this model."""
 
 
 class Explainer:
@@ -102,8 +106,10 @@ class Explainer:
 
         Raises
         ------
+        UnsupportedMethodError
+            If the method is unknown or cannot explain the subject.
         DataError
-            If the method is unknown or cannot explain the subject, or the features are not of the schema.
+            If the features are not of the schema.
         NotFoundError
             If there is no such member.
         ModelError
@@ -111,7 +117,7 @@ class Explainer:
         """
         run = _runners().get(method)
         if run is None:
-            raise DataError(f"method={method!r} is unknown; allowed are {', '.join(METHODS)}")
+            raise UnsupportedMethodError(f"method={method!r} is unknown; allowed are {', '.join(METHODS)}")
         subject = self.subject(member)
         if instant.features.shape[1] != len(subject.feature_names):
             raise DataError(
@@ -148,4 +154,4 @@ def _lime(subject: Subject, instant: Instant, background: Background, settings: 
 
 
 def _ig(subject: Subject, instant: Instant, background: Background, settings: ExplainSettings) -> Attribution:  # noqa: ARG001
-    raise DataError(f"method='ig' needs a model with gradients; {subject.name} has none")
+    raise UnsupportedMethodError(f"method='ig' needs a model with gradients; {subject.name} has none")

@@ -20,7 +20,7 @@ from trader.models.linear import Linear
 from trader.models.momentum import Momentum
 from trader.models.tree_model import TreeModel
 
-__all__ = ["EXACT_TOLERANCE", "shap_values"]
+__all__ = ["EXACT_TOLERANCE", "prepare", "shap_values"]
 
 FloatArray = NDArray[np.float64]
 
@@ -102,6 +102,13 @@ def shap_values(
         seconds=time.perf_counter() - started,
         warnings=tuple(dict.fromkeys(warnings)),
     ).checked()
+
+
+def prepare(subject: Subject, background: Background) -> None:
+    """Compile and make what `shap_values` needs of a subject before the first call."""
+    for part in subject.parts:
+        if isinstance(part.model, TreeModel):
+            tree_shap(_boxes(part.model), background.rows[:1], background.rows[:1])
 
 
 def _of_part(

@@ -50,7 +50,7 @@ class LeafBoxes:
     def inside(self, rows: FloatArray) -> NDArray[np.uint64]:
         """Return which conditions of each leaf the rows meet, as bits, shape (n_rows, n_leaves)."""
         bits: NDArray[np.uint64] = inside_boxes(
-            np.ascontiguousarray(rows, dtype=np.float64),
+            np.array(rows, dtype=np.float64, order="C"),  # a copy: read-only arrays would be a type apart to numba
             self.starts,
             self.column,
             self.low,
@@ -146,6 +146,6 @@ def _boxes(n_features: int, leaves: list[dict[int, _Condition]], value: FloatArr
         low=np.array([item[1] for item in items], dtype=np.float64),
         high=np.array([item[2] for item in items], dtype=np.float64),
         takes_missing=np.array([item[3] for item in items], dtype=np.bool_),
-        value=np.asarray(value, dtype=np.float64),
+        value=np.array(value, dtype=np.float64),
         baseline=baseline,
     )

@@ -217,7 +217,7 @@ async def test_metrics_count_routes_not_paths(client: httpx.AsyncClient, body: d
 async def test_openapi_documents_problems(client: httpx.AsyncClient) -> None:
     """The document names every route, and errors by their media type."""
     document = (await client.get("/openapi.json")).json()
-    assert set(document["paths"]) == {"/v1/predict", "/v1/models", "/healthz", "/readyz", "/metrics"}
+    assert set(document["paths"]) == {"/v1/predict", "/v1/explain", "/v1/models", "/healthz", "/readyz", "/metrics"}
     responses = document["paths"]["/v1/predict"]["post"]["responses"]
     assert list(responses["4XX"]["content"]) == [PROBLEM_MEDIA_TYPE]
     assert list(responses["200"]["content"]) == ["application/json"]
