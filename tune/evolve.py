@@ -49,6 +49,8 @@ class EvolveSpec:
         for name, value, least in (("population", self.population, 4), ("generations", self.generations, 1)):
             if value < least:
                 raise SettingsError(f"{name}={value} is not allowed; it must be at least {least}")
+        if not 0 < self.share < 1:
+            raise SettingsError(f"share={self.share} is not allowed; it must lie between 0 and 1")
         if not self.cpus_per_trial > 0:
             raise SettingsError(f"cpus_per_trial={self.cpus_per_trial} is not allowed; it must be positive")
 

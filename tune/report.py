@@ -92,14 +92,9 @@ def _sentences(result: SearchResult) -> list[tuple[str, str]]:
             ("good" if sure else "bad", f"The best trial's Sharpe ratio {text}: deflated Sharpe {chance:.2f}.")
         )
     if math.isfinite(result.pbo):
-        overfit = result.pbo >= 0.5
-        text = f"Probability of backtest overfitting {result.pbo:.2f}: chosen in one half of the time, the best is "
-        lines.append(
-            (
-                "bad" if overfit else "",
-                text + ("worse than most in the other." if overfit else "mostly above the median in the other."),
-            )
-        )
+        lot = "mostly worse than the median" if result.pbo >= 0.5 else "mostly better than the median"
+        text = f"What is best in one half of the history is {lot} in the other"
+        lines.append(("bad" if result.pbo >= 0.5 else "", f"{text}: probability of overfitting {result.pbo:.2f}."))
     return lines
 
 

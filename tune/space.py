@@ -33,14 +33,6 @@ class Dimension(Protocol):
         """Draw a value near `value`."""
         ...
 
-    def place(self, value: Any) -> float:
-        """Return where a value lies, from 0 to 1, for a parallel-coordinates plot."""
-        ...
-
-    def allows(self, value: Any) -> bool:
-        """Whether the value lies in the dimension."""
-        ...
-
     def to_optuna(self) -> BaseDistribution:
         """Return the same dimension as Optuna has it."""
         ...
@@ -50,11 +42,7 @@ class Dimension(Protocol):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Float:
-    """A number from `low` to `high`, both included; `log` searches its order of magnitude.
-
-    >>> Float(0.01, 1.0, log=True).place(0.1)
-    0.5
-    """
+    """A number from `low` to `high`, both included; `log` searches its order of magnitude."""
 
     low: float
     high: float
@@ -69,15 +57,9 @@ class Float:
 
     def mutate(self, value: float, rng: np.random.Generator) -> float:
         """Take a normal step; what would leave the bounds is reflected back."""
-        return self._from_place(_reflect(self.place(value) + _STEP * float(rng.standard_normal())))
-
-    def place(self, value: float) -> float:
-        """Return where a value lies, from 0 to 1."""
-        return _place(value, self.low, self.high, log=self.log)
-
-    def allows(self, value: Any) -> bool:
-        """Whether it is a number within the bounds."""
-        return isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high
+        return self._from_place(
+            _reflect(_place(value, self.low, self.high, log=self.log) + _STEP * float(rng.standard_normal()))
+        )
 
     def to_optuna(self) -> BaseDistribution:
         """Return an Optuna FloatDistribution."""
@@ -116,14 +98,6 @@ class Int:
         steps = [near for near in (value - 1, value + 1) if self.low <= near <= self.high]
         return int(rng.choice(steps))
 
-    def place(self, value: int) -> float:
-        """Return where a value lies, from 0 to 1."""
-        return _place(value, self.low, self.high, log=self.log)
-
-    def allows(self, value: Any) -> bool:
-        """Whether it is a whole number within the bounds."""
-        return isinstance(value, int) and not isinstance(value, bool) and self.low <= value <= self.high
-
     def to_optuna(self) -> BaseDistribution:
         """Return an Optuna IntDistribution."""
         from optuna.distributions import IntDistribution
@@ -160,14 +134,6 @@ class Choice:
         others = [place for place in reach if place != at and 0 <= place < len(self.values)]
         return self.values[others[int(rng.integers(len(others)))]] if others else value
 
-    def place(self, value: Any) -> float:
-        """Return where a value lies, from 0 to 1, in the order given."""
-        return self.values.index(value) / max(len(self.values) - 1, 1)
-
-    def allows(self, value: Any) -> bool:
-        """Whether it is one of the values."""
-        return value in self.values
-
     def to_optuna(self) -> BaseDistribution:
         """Return an Optuna CategoricalDistribution."""
         from optuna.distributions import CategoricalDistribution
@@ -198,14 +164,6 @@ class Subset:
         flips = rng.random(len(self.names)) < 1.0 / len(self.names)
         flips[rng.integers(len(self.names))] = True
         return self._kept(np.array([name in value for name in self.names]) ^ flips, rng)
-
-    def place(self, value: tuple[str, ...]) -> float:
-        """Return the share of the names that is in."""
-        return len(value) / len(self.names)
-
-    def allows(self, value: Any) -> bool:
-        """Whether it holds known names only, and enough of them."""
-        return isinstance(value, tuple) and len(value) >= self.least and set(value) <= set(self.names)
 
     def to_optuna(self) -> BaseDistribution:
         """Refuse: Optuna has no subsets."""

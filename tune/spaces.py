@@ -18,14 +18,19 @@ from tune.space import Dimension, Float, Int, Space
 __all__ = ["SPACES", "model_space"]
 
 
-def _trees(most: int) -> dict[str, Dimension]:
-    return {
-        "n_trees": Int(most // 20, most, log=True),
+def _trees(*, library: bool = False, leaf_rows: bool = True) -> dict[str, Mapping[str, Dimension]]:
+    """Return the dimensions of boosted trees; libraries also draw columns."""
+    shared: dict[str, Dimension] = {
         "learning_rate": Float(0.01, 0.3, log=True),
         "max_leaves": Int(2, 32, log=True),
-        "min_leaf_rows": Int(20, 2000, log=True),
         "l2": Float(0.01, 100.0, log=True),
     }
+    if leaf_rows:
+        shared["min_leaf_rows"] = Int(20, 2000, log=True)
+    if library:
+        shared["feature_share"] = Float(0.3, 1.0)
+    most = {"ci": 40, "demo": 400, "full": 2000}
+    return {size: {"n_trees": Int(n // 20, n, log=True), **shared} for size, n in most.items()}
 
 
 def _any_size(**dimensions: Dimension) -> dict[str, Mapping[str, Dimension]]:
@@ -35,7 +40,10 @@ def _any_size(**dimensions: Dimension) -> dict[str, Mapping[str, Dimension]]:
 SPACES: Mapping[str, Mapping[str, Mapping[str, Dimension]]] = {
     "momentum": _any_size(clip=Float(0.5, 6.0)),
     "linear": _any_size(alpha=Float(1e-4, 100.0, log=True), clip=Float(1.0, 10.0)),
-    "boosting": {"ci": _trees(40), "demo": _trees(400), "full": _trees(2000)},
+    "boosting": _trees(),
+    "lightgbm": _trees(library=True),
+    "xgboost": _trees(library=True),
+    "catboost": _trees(library=True, leaf_rows=False),
 }
 """Dimensions by kind of model and preset."""
 

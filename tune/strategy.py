@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trader.core.errors import DataError, TraderError
+from trader.core.errors import TraderError
 from trader.engine.training_set import Past
 from trader.engine.trial import follow_scores
 from trader.features.cross_section import CrossSection
@@ -71,16 +71,8 @@ class Arena:
     split: int
 
 
-def arena_of(past: Past, share: float = 0.6) -> Arena:
-    """Cut a past: models learn from the first `share` of the instants after the warm-up, the rest is traded.
-
-    Raises
-    ------
-    DataError
-        If the share is not between 0 and 1.
-    """
-    if not 0 < share < 1:
-        raise DataError(f"share={share} is not allowed; it must lie between 0 and 1")
+def arena_of(past: Past, share: float) -> Arena:
+    """Cut a past: models learn from the first `share` of the instants after the warm-up, the rest is traded."""
     first = past.data.first
     return Arena(past, first + int((len(past.data) - first) * share))
 

@@ -70,8 +70,7 @@ class OptunaSearcher:
         self._distributions = space.to_optuna()
         self._seed = seed
         self._lag = lag
-        self._told = 0
-        self._study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed))
+        self._told: list[Any] = []
 
     def needs(self, number: int) -> int:
         """Return how many of the first trials must have ended."""
@@ -81,12 +80,12 @@ class OptunaSearcher:
         """Return the hyperparameters of trial `number`."""
         import optuna
 
-        for known in range(self._told, self.needs(number)):
-            self._study.add_trial(self._frozen(ended[known]))
-        self._told = self.needs(number)
+        self._told += [self._frozen(ended[known]) for known in range(len(self._told), self.needs(number))]
         own_seed = int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
-        self._study.sampler = optuna.samplers.TPESampler(seed=own_seed)
-        return dict(self._space.fixed) | self._study.ask(self._distributions).params
+        # A new study each time: one that is kept would remember what it suggested and never heard of again.
+        study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=own_seed))
+        study.add_trials(self._told)
+        return dict(self._space.fixed) | study.ask(self._distributions).params
 
     def _frozen(self, trial: Trial) -> Any:
         from optuna.trial import TrialState, create_trial
