@@ -13,6 +13,7 @@ from ray import serve as ray_serve
 from serve.lifecycle import RunningApp, start_app
 from serve.service import EnsembleService
 from trader.models.artifacts import save_ensemble
+from trader.models.background import draw_background
 from trader.models.base import create
 from trader.models.ensemble import Ensemble
 from trader.settings.sections import ServeSettings
@@ -35,7 +36,7 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name in ("momentum", "linear", "boosting")
     }
     folder = tmp_path_factory.mktemp("ensemble") / "models"
-    save_ensemble(Ensemble(members), folder)
+    save_ensemble(Ensemble(members, background=draw_background(features, 1, source="of a test")), folder)
     return folder
 
 
