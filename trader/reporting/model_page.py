@@ -7,7 +7,7 @@ from typing import Any
 
 from trader.reporting import formats as fmt
 from trader.reporting.html import template
-from trader.reporting.model_panels import curve_panel, monthly_ic_panel, reliability_panel
+from trader.reporting.model_panels import coverage_panel, curve_panel, monthly_ic_panel, reliability_panel
 from trader.reporting.plots import Plot, make_plot
 from trader.reporting.sections import Grid
 from trader.reporting.verdict import DSR_FLOOR, Finding
@@ -112,6 +112,12 @@ def _plots(report: Report) -> list[Plot]:
             "Reliability",
             "How often the target rose, by the chance that was given; bars are 95 % intervals.",
             reliability_panel(report["probabilities"]["curve"]),
+        ),
+        make_plot(
+            "coverage",
+            "Quantiles",
+            "Share of targets below each forecast quantile, less its level; bars are 95 % intervals.",
+            coverage_panel(report["quantiles"]),
         ),
     ]
 

@@ -14,7 +14,7 @@ from trader.reporting.theme import Draw, Theme
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["curve_panel", "monthly_ic_panel", "reliability_panel"]
+__all__ = ["coverage_panel", "curve_panel", "monthly_ic_panel", "reliability_panel"]
 
 _FEWEST = 2
 
@@ -53,6 +53,24 @@ def monthly_ic_panel(by_month: Mapping[str, float | None]) -> Draw | None:
         axes.set_ylabel("rank IC")
         date_axis(axes)
         legend(axes, theme)
+
+    return draw
+
+
+def coverage_panel(report: Mapping[str, Sequence[float | None]]) -> Draw | None:
+    """Share of targets below each forecast quantile, less the level, with intervals."""
+    fields = [np.array(report[key], dtype=np.float64) for key in ("levels", "coverage", "low", "high")]
+    known = np.isfinite(fields).all(axis=0)
+    if not known.any():
+        return None
+    levels, coverage, low, high = (100.0 * field[known] for field in fields)
+
+    def draw(axes: Axes, theme: Theme) -> None:
+        axes.vlines(levels, low - levels, high - levels, color=theme.index, linewidth=1.0)
+        axes.plot(levels, coverage - levels, "o", color=theme.strategy, markersize=4.0)
+        axes.axhline(0.0, color=theme.muted, linewidth=0.8, linestyle=(0, (4, 2)))
+        axes.set_xlabel("quantile, %")
+        axes.set_ylabel("targets below it, less its level, points")
 
     return draw
 
