@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from trader.core.errors import DataError, ModelError
 from trader.core.protocols import FitMonitor, Forecast
 from trader.models.calibration import MIN_ROWS, Calibration
-from trader.models.kinds import MODELS, create, model_class, preset
+from trader.models.kinds import MODELS, create, load_model, model_class, preset
 from trader.models.rows import Labelled, Rows, Watch
 from trader.models.schema import check_asked, check_names, check_panel, check_schema, min_known
 from trader.models.state import read_state, write_state
@@ -36,6 +36,7 @@ __all__ = [
     "check_names",
     "check_schema",
     "create",
+    "load_model",
     "min_known",
     "model_class",
     "preset",
@@ -169,6 +170,10 @@ class ArrayModel(abc.ABC):
             teach(kept, rows, None)
             kept.calibration = Calibration.of(head, trial._scores(head.features), tail, trial._scores(tail.features))
         vars(self).update(vars(kept))
+
+    def fit_more(self, features: FloatArray, target: FloatArray, **options: Any) -> Self:  # noqa: ARG002
+        """Train further; only boosted trees can, see `trader.models.tree_model`. Others raise ModelError."""
+        raise ModelError(f"{self.name} cannot be trained further; fit it again on all that is to be learnt")
 
     def predict(self, features: FloatArray) -> FloatArray:
         """Return scores of shape (n_rows,); NaN where the model abstains.

@@ -13,10 +13,10 @@ things are learnt from the pairs of score and target there:
 - **Volatility**: the standard deviation of the same ratio times the spread.
 
 The spread is what is known of the size of errors before they happen: ``exp`` of a ridge regression of
-``log |residual|`` on the features (multiplicative heteroscedasticity [4]_), fitted on the head alone. Conformal
-coverage does not depend on its being right. Coverage is exact for exchangeable rows; returns are not, and
-labels of neighbouring instants overlap, so read it as approximate. The model that is kept is fitted on all rows
-and takes over the calibration of its copy.
+``log |residual|`` on the features (multiplicative heteroscedasticity [4]_), fitted on the head alone and shrunk
+to a constant as if a thousand more rows had shown no relation. Conformal coverage does not depend on its being
+right. Coverage is exact for exchangeable rows; returns are not, and labels of neighbouring instants overlap, so
+read it as approximate. The model that is kept is fitted on all rows and takes over the calibration of its copy.
 
 References
 ----------
@@ -55,7 +55,7 @@ MIN_ROWS = 50
 """Rows needed in the head and in the tail."""
 
 _SHRINK_ROWS = 100.0
-_RIDGE = 1.0
+_SPREAD_SHRINK_ROWS = 1000.0
 SPREAD_CLIP = 5.0
 """Standard deviations at which the features of the spread are clipped."""
 
@@ -230,5 +230,5 @@ def _fit_spread(rows: Rows, residuals: FloatArray) -> Ridge:
     size = np.abs(residuals)
     typical = float(np.median(size))
     floor = 0.01 * typical if typical > 0 else 1.0  # a residual that happens to be 0 says little of its spread
-    fitted = fit_ridge(rows.features, np.log(np.maximum(size, floor)), rows.weight, _RIDGE, SPREAD_CLIP)
+    fitted = fit_ridge(rows.features, np.log(np.maximum(size, floor)), rows.weight, _SPREAD_SHRINK_ROWS / len(rows), SPREAD_CLIP)
     return dataclasses.replace(fitted, intercept=np.zeros(1))

@@ -68,14 +68,16 @@ def flatten(tree: NodeTree, n_features: int) -> FlatTree:
     """
     leaves: list[int] = []
     inner: list[tuple[int, int]] = []
+    parents: set[int] = set()
 
     def visit(node: int) -> int:
         """Return the bits of the leaves below `node`."""
         if tree.left[node] < 0:
             leaves.append(node)
             return 1 << (len(leaves) - 1)
-        if len(inner) + len(leaves) >= tree.left.size or len(leaves) >= MAX_LEAVES:
-            raise DataError(f"a tree of {tree.left.size} nodes has a cycle or more than {MAX_LEAVES} leaves")
+        if node in parents or len(leaves) >= MAX_LEAVES:
+            raise DataError(f"a tree of {tree.left.size} nodes goes round or has more than {MAX_LEAVES} leaves")
+        parents.add(node)
         on_left = visit(int(tree.left[node]))
         inner.append((node, on_left))
         return on_left | visit(int(tree.right[node]))

@@ -24,7 +24,8 @@ def register(app: typer.Typer) -> None:
 
 def export(
     ref: Annotated[
-        str, typer.Argument(metavar="REF", help="As for show; or the folder of a saved model, e.g. runs/…/linear@1.0.0.")
+        str,
+        typer.Argument(metavar="REF", help="As for show; or the folder of a saved model, e.g. runs/…/linear@1.0.0."),
     ],
     target: Annotated[Path, typer.Option("--out", help="New file (onnx) or folder (files).")],
     form: Annotated[

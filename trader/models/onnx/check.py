@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trader.core.errors import ModelError
+from trader.core.protocols import Model
 from trader.models.base import ArrayModel
 from trader.models.extras import optional
 
@@ -35,15 +36,16 @@ def sample_rows(model: ArrayModel, seed: int = 0) -> FloatArray:
     return rows
 
 
-def check_onnx(content: bytes, model: ArrayModel, rows: FloatArray) -> float:
+def check_onnx(content: bytes, model: Model, rows: FloatArray | None = None) -> float:
     """Compare an exported graph, run by onnxruntime, with its model.
 
     Parameters
     ----------
     content : bytes
         What `to_onnx` returned.
-    model : ArrayModel
-    rows : ndarray of shape (n_rows, n_features)
+    model : Model
+    rows : ndarray of shape (n_rows, n_features), optional
+        None takes `sample_rows`.
 
     Returns
     -------
@@ -55,6 +57,9 @@ def check_onnx(content: bytes, model: ArrayModel, rows: FloatArray) -> float:
     ModelError
         If it is above `TOLERANCE`, or NaN stand elsewhere; the message names the output.
     """
+    if not isinstance(model, ArrayModel):
+        raise ModelError(f"{model.name} has no ONNX form")
+    rows = sample_rows(model) if rows is None else rows
     runtime = optional("onnxruntime", "onnx")
     session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
     expected = {"score": model.predict(rows)}

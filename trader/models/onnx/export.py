@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import secrets
+from pathlib import Path
 
-from trader.core.errors import ModelError
+from trader.core.errors import DataError, ModelError
 from trader.core.protocols import Model
 from trader.models.base import ArrayModel
 from trader.models.calibration import LEVELS
+from trader.models.onnx.check import check_onnx
 from trader.models.onnx.graph import Graph
 from trader.models.onnx.rows import add_forecast, add_score, read_rows
 
-__all__ = ["to_onnx"]
+__all__ = ["save_onnx", "to_onnx"]
 
 
 def to_onnx(model: Model, *, version: str = "") -> bytes:
@@ -49,3 +52,28 @@ def to_onnx(model: Model, *, version: str = "") -> bytes:
         outputs |= {"probability_up": ["n_rows"], "quantiles": ["n_rows", len(LEVELS)], "volatility": ["n_rows"]}
         metadata["levels"] = json.dumps(LEVELS)
     return graph.build(model.name, {"features": ["n_rows", n_features]}, outputs, metadata)
+
+
+def save_onnx(model: Model, path: Path, *, version: str = "") -> float:
+    """Write a model to an ONNX file that was checked against it; return the largest relative difference.
+
+    Raises
+    ------
+    DataError
+        If the file exists.
+    ModelError
+        As `to_onnx` and `check_onnx`, or if the file cannot be written; none is left behind then.
+    """
+    if path.exists():
+        raise DataError(f"{path} exists; name a new file to export {model.name} to")
+    content = to_onnx(model, version=version)
+    difference = check_onnx(content, model)
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        partial.write_bytes(content)
+        partial.rename(path)
+    except OSError as error:
+        raise ModelError(f"{model.name} could not be exported to {path}: {error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return difference
