@@ -144,8 +144,8 @@ def below_float32(limit: NDArray[np.float32]) -> FloatArray:
     >>> (np.float32(edge) <= limit).item(), (np.float32(np.nextafter(edge, 1.0)) <= limit).item()
     (True, False)
     """
-    above = np.nextafter(limit, np.float32(np.inf))
-    middle = 0.5 * (limit.astype(np.float64) + above.astype(np.float64))
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore"):  # beyond the largest float is infinity
+        above = np.nextafter(limit, np.float32(np.inf))
+        middle = 0.5 * (limit.astype(np.float64) + above.astype(np.float64))
         rounds_down = middle.astype(np.float32) <= limit
     return np.where(rounds_down | np.isinf(above), middle, np.nextafter(middle, -np.inf))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from trader.core.errors import DataError, ModelError, NotFoundError
-from trader.models.base import MODELS, check_schema, create, min_known, model_class
+from trader.models.base import MODELS, check_names, check_schema, create, load_model, min_known, model_class, preset
 
 
 def test_registry_names_are_those_of_the_classes() -> None:
@@ -32,6 +32,8 @@ def test_unknown_name_suggests_the_closest() -> None:
         ("boosting", {"max_leaves": 65}, "max_leaves=65"),
         ("boosting", {"learning_rate": 1.5}, "learning_rate=1.5"),
         ("boosting", {"l2": -0.1}, "l2=-0.1"),
+        ("catboost", {"feature_share": 0.0}, "feature_share=0.0"),
+        ("lightgbm", {"max_rows": 99}, "max_rows=99"),
     ],
 )
 def test_hyperparameters_out_of_range_are_named(name: str, params: dict[str, float], message: str) -> None:
@@ -61,3 +63,39 @@ def test_loading_another_kind_is_refused(tmp_path: Path) -> None:
     create("linear").fit(rows, rows[:, 0], feature_names=("a", "b")).save(tmp_path)
     with pytest.raises(ModelError, match="holds a 'linear' model; 'boosting' was expected"):
         model_class("boosting").load(tmp_path)
+
+
+def test_presets_are_copies_and_misspelt_ones_are_named() -> None:
+    """Changing what `preset` returned changes no preset; an unknown one is answered with the closest."""
+    preset("boosting", "ci")["n_trees"] = 7
+    assert preset("boosting", "ci")["n_trees"] != 7
+    with pytest.raises(NotFoundError, match=r"no preset 'demoo'.*did you mean 'demo'"):
+        preset("boosting", "demoo")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("a", "c", "b"), r"column 1 is 'c'; the model was fitted on 'b'"),
+        (("a", "b"), r"column 2 'c' is missing \(2 columns given, 3 fitted\)"),
+        (("a", "b", "c", "d"), r"column 3 'd' is unknown"),
+    ],
+)
+def test_the_first_foreign_column_is_named(given: tuple[str, ...], message: str) -> None:
+    """Order, lack and excess of columns are told apart."""
+    check_names(("a", "b", "c"), ("a", "b", "c"))
+    with pytest.raises(DataError, match=message):
+        check_names(("a", "b", "c"), given)
+
+
+def test_a_folder_says_what_model_it_holds(tmp_path: Path) -> None:
+    """A model of any kind is loaded from its folder alone; other folders are refused."""
+    rows = np.random.default_rng(0).normal(size=(50, 2))
+    with pytest.raises(NotFoundError, match="holds no saved model"):
+        load_model(tmp_path)
+    for name in ("linear", "boosting"):
+        create(name).fit(rows, rows[:, 0], feature_names=("a", "b")).save(tmp_path)
+        assert load_model(tmp_path).name == name
+    (tmp_path / "model.json").write_text("[]")
+    with pytest.raises(ModelError, match="does not say what model it is"):
+        load_model(tmp_path)

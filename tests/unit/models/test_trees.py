@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trader.core.errors import DataError
@@ -42,6 +42,7 @@ def _walk(tree: NodeTree, row: np.ndarray) -> float:
     return float(tree.value[node])
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 64), st.integers(1, 5))
 def test_flat_trees_find_the_leaves_that_pointers_lead_to(seed: int, n_leaves: int, n_features: int) -> None:
     """Any shape of tree, flattened or taken back, gives every row the value of its leaf, missing features included."""
@@ -69,7 +70,10 @@ def test_trees_that_cannot_be_flat_are_refused() -> None:
         flatten(circle, 1)
 
 
+@settings(deadline=None)
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False))
+@example(float(np.finfo(np.float32).max))
+@example(float(np.finfo(np.float32).min))
 def test_limits_in_double_are_those_of_single_precision(limit: float) -> None:
     """The largest double that rounds to at most the limit does; the next one does not."""
     single = np.array([limit], dtype=np.float32)
