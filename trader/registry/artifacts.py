@@ -15,7 +15,6 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import urlsplit
 
 from trader.core.errors import ModelError, SettingsError
 from trader.models.checksums import check_hashes, files_of, hash_folder
@@ -124,11 +123,13 @@ class ArtifactStore:
             return LocalFileSystem(), str(Path(self._url).expanduser().absolute())
         try:
             fs, root = FileSystem.from_uri(self._url)
+            if not root.strip("/"):
+                raise ValueError("it names no folder")
         except (ArrowException, ValueError, OSError) as error:
             raise SettingsError(
-                f"registry.artifacts={self._shown()!r} cannot be used: {_line(error)}; a folder, file:///folder, "
+                f"registry.artifacts={self._shown()!r} cannot be used: {self._line(error)}; a folder, file:///folder, "
                 "s3://bucket/folder and gs://bucket/folder are allowed"
-            ) from error
+            ) from None
         return fs, root.rstrip("/")
 
     def _copy_in(self, source: Path, target: str, progress: Progress) -> tuple[str, int]:
@@ -189,12 +190,18 @@ class ArtifactStore:
         check_hashes(str(folder), found, manifest)
 
     def _shown(self, location: str = "") -> str:
-        """Return where something is, without the password that a URL may hold."""
-        base = self._url
-        if "://" in base:
-            parts = urlsplit(base)
-            base = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-        return f"{base.rstrip('/')}/{location}" if location else base
+        """Return where something is, without the password and the options that a URL may hold."""
+        base = self._url.partition("?")[0].replace(self._secret, "").rstrip("/") if "://" in self._url else self._url
+        return f"{base}/{location}" if location else base
+
+    @property
+    def _secret(self) -> str:
+        """User and password of the URL, as they stand in it."""
+        return self._url.rpartition("@")[0].partition("://")[2] + "@" if "@" in self._url else ""
+
+    def _line(self, error: Exception) -> str:
+        text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return text.replace(self._secret, "") if self._secret else text
 
     @contextlib.contextmanager
     def _errors(self, what: str) -> Iterator[None]:
@@ -203,7 +210,7 @@ class ArtifactStore:
         try:
             yield
         except (OSError, ArrowException) as error:
-            raise ModelError(f"{what}: {_line(error)}") from error
+            raise ModelError(f"{what}: {self._line(error)}") from error
 
 
 def _copy(reader: BinaryIO, writer: BinaryIO, progress: Progress = lambda _n: None) -> tuple[str, int]:
@@ -215,7 +222,3 @@ def _copy(reader: BinaryIO, writer: BinaryIO, progress: Progress = lambda _n: No
         size += len(chunk)
         progress(len(chunk))
     return digest.hexdigest(), size
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
