@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from trader.core.protocols import Feed
     from trader.settings import Settings
 
-__all__ = ["app"]
+__all__ = [
+    "FileArgument",
+    "KindOption",
+    "MapOption",
+    "OutOption",
+    "ZoneOption",
+    "app",
+    "open_data",
+    "write_columns",
+]
 
 app = typer.Typer(no_args_is_help=True, help="Check data files; build bars and features from them.")
 
@@ -43,7 +52,7 @@ def check(
     """
     from trader.engine.history import feed_quality
 
-    settings, feed = _open(file, kind, mapping, zone, None, config, assignments)
+    settings, feed = open_data(file, kind, mapping, zone, None, config, assignments)
     report = feed_quality(feed, settings)
     if as_json:
         print_json({"feed": feed.info.name, "rejected": dict(feed.rejected()), "quality": report.to_dict()})
@@ -74,12 +83,12 @@ def bars(
     """
     from trader.engine.history import read_bars
 
-    settings, feed = _open(file, kind, mapping, zone, size, config, assignments)
+    settings, feed = open_data(file, kind, mapping, zone, size, config, assignments)
     made = read_bars(feed, settings)
     symbols = feed.info.universe.symbols
     columns: dict[str, Any] = {"symbol": [symbols[i] for i in made.symbol_id]}
     columns |= {name: column for name, column in made.columns().items() if name != "symbol_id"}
-    _write(columns, target)
+    write_columns(columns, target)
     err.print(f"{len(made)} bars of {len(symbols)} symbols in {target}", highlight=False, markup=False)
 
 
@@ -102,7 +111,7 @@ def features(
 
     from trader.engine.history import read_history
 
-    settings, feed = _open(file, kind, mapping, zone, size, config, assignments)
+    settings, feed = open_data(file, kind, mapping, zone, size, config, assignments)
     history = read_history(feed, settings, np.iinfo(np.int64).max)
     symbols = feed.info.universe.symbols
     n_slices, n_symbols, n_features = history.features.shape
@@ -112,13 +121,13 @@ def features(
     }
     flat = history.features.reshape(-1, n_features)
     columns |= {name: flat[:, i] for i, name in enumerate(history.schema.names)}
-    _write(columns, target)
+    write_columns(columns, target)
     err.print(f"{n_features} features of {n_slices} instants in {target}", highlight=False, markup=False)
     for name, why in history.schema.left_out.items():
         err.print(f"left out: {name} ({why})", highlight=False, markup=False)
 
 
-def _open(
+def open_data(
     file: Path | None,
     kind: str | None,
     mapping: list[str] | None,
@@ -127,6 +136,7 @@ def _open(
     config: Path | None,
     assignments: list[str] | None,
 ) -> tuple[Settings, Feed]:
+    """Return the settings and the feed that the options of a command mean."""
     from trader.cli.run import feed_overrides
     from trader.data.feeds import open_feed
 
@@ -136,7 +146,8 @@ def _open(
     return settings, open_feed(settings.feed, seed=settings.run.seed)
 
 
-def _write(columns: dict[str, Any], target: Path) -> None:
+def write_columns(columns: dict[str, Any], target: Path) -> None:
+    """Write columns as Parquet; the file is complete or absent."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

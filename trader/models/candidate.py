@@ -64,7 +64,6 @@ def train_candidate(
     *,
     settings: ModelSettings,
     seed: int,
-    weight: FloatArray | None = None,
     monitor: FitMonitor | None = None,
     on_progress: Progress | None = None,
 ) -> Candidate:
@@ -80,8 +79,6 @@ def train_candidate(
     settings : ModelSettings
         For the folds: `n_splits`, `embargo`, `min_train_rows`.
     seed : int
-    weight : ndarray of shape (n_slices, n_symbols), optional
-        How much each label counts; see `trader.models.labels`.
     monitor : callable, optional
         Told of the steps of the last fit; see `trader.core.protocols.FitMonitor`.
     on_progress : callable, optional
@@ -107,7 +104,7 @@ def train_candidate(
             feature_names=data.feature_names,
             seed=seed,
             instants=instants,
-            weight=weight,
+            weight=data.weight,
             monitor=watch,
         )
 

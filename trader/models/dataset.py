@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from trader.core.errors import DataError
 from trader.models.base import min_known
-from trader.models.targets import scaled_target
+from trader.models.labelling import label_panel
+from trader.settings.sections import LabelSettings
 
 __all__ = ["TrainingSet"]
 
@@ -39,6 +40,8 @@ class TrainingSet:
         Bars that the target looks ahead of its entry.
     fingerprint : str
         Of the data the set was made of.
+    weight : ndarray of shape (n_slices, n_symbols), optional
+        How much each label counts; None: all the same.
     """
 
     ts_ns: IntArray
@@ -49,6 +52,7 @@ class TrainingSet:
     symbols: tuple[str, ...]
     horizon: int
     fingerprint: str = ""
+    weight: FloatArray | None = None
 
     @classmethod
     def build(
@@ -59,12 +63,15 @@ class TrainingSet:
         ts_ns: IntArray,
         *,
         horizon: int,
+        labels: LabelSettings | None = None,
+        highs: FloatArray | None = None,
+        lows: FloatArray | None = None,
         end_ns: int | None = None,
         symbols: tuple[str, ...] = (),
         fingerprint: str = "",
         transform_target: Callable[[FloatArray], FloatArray] | None = None,
     ) -> TrainingSet:
-        """Label the instants up to `end_ns` (inclusive; None takes all) by `scaled_target`.
+        """Label the instants up to `end_ns` (inclusive; None takes all); see `trader.models.labelling`.
 
         Nothing after that end is read: labels that would look beyond it are unknown.
 
@@ -75,7 +82,8 @@ class TrainingSet:
         """
         _check_shapes(features, feature_names, closes, ts_ns)
         seen = ts_ns.size if end_ns is None else int(np.searchsorted(ts_ns, end_ns, side="right"))
-        target = scaled_target(closes[:seen], horizon)
+        high, low = (None if prices is None else prices[:seen] for prices in (highs, lows))
+        target, weight = label_panel(closes[:seen], horizon, labels or LabelSettings(), highs=high, lows=low)
         if transform_target is not None:
             target = transform_target(target)
         return cls(
@@ -87,6 +95,7 @@ class TrainingSet:
             symbols=symbols or tuple(f"S{i}" for i in range(closes.shape[1])),
             horizon=horizon,
             fingerprint=fingerprint,
+            weight=weight,
         )
 
     def __len__(self) -> int:
@@ -102,18 +111,6 @@ class TrainingSet:
     def first(self) -> int:
         """Position of the first instant with a usable row; the end of the warm-up."""
         return int(np.argmax(self.usable.any(axis=1)))
-
-    def until(self, n_slices: int) -> TrainingSet:
-        """Return the first instants only, with no label that looks beyond them."""
-        return TrainingSet.build(
-            self.features[:n_slices],
-            self.feature_names,
-            self.closes[:n_slices],
-            self.ts_ns[:n_slices],
-            horizon=self.horizon,
-            symbols=self.symbols,
-            fingerprint=self.fingerprint,
-        )
 
 
 def _check_shapes(features: FloatArray, names: tuple[str, ...], closes: FloatArray, ts_ns: IntArray) -> None:

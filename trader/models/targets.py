@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from trader.core.errors import DataError
 
-__all__ = ["ENTRY_DELAY", "MIN_CROSS_SECTION", "forward_returns", "scaled_target", "trailing_volatility"]
+__all__ = ["ENTRY_DELAY", "MIN_CROSS_SECTION", "demeaned", "forward_returns", "scaled_target", "trailing_volatility"]
 
 FloatArray = NDArray[np.float64]
 
@@ -98,12 +98,16 @@ def scaled_target(closes: FloatArray, horizon: int, *, demean: bool = True) -> F
         NaN where unknown.
     """
     target: FloatArray = forward_returns(closes, horizon) / (trailing_volatility(closes) * np.sqrt(horizon))
-    if demean:
-        known = np.isfinite(target)
-        counts = known.sum(axis=1, keepdims=True)
-        means = np.where(known, target, 0.0).sum(axis=1, keepdims=True) / np.maximum(counts, 1)
-        target = np.where(counts >= MIN_CROSS_SECTION, target - means, target)
-    return target
+    return demeaned(target) if demean else target
+
+
+def demeaned(target: FloatArray) -> FloatArray:
+    """Return targets (n_slices, n_symbols) less the mean of their instant, where five or more are known."""
+    known = np.isfinite(target)
+    counts = known.sum(axis=1, keepdims=True)
+    means = np.where(known, target, 0.0).sum(axis=1, keepdims=True) / np.maximum(counts, 1)
+    less: FloatArray = np.where(counts >= MIN_CROSS_SECTION, target - means, target)
+    return less
 
 
 def _rolling_sum(values: FloatArray, window: int) -> FloatArray:

@@ -161,7 +161,14 @@ def _fit_ensemble(
             key, model = name, registered[name]
         else:
             key, model = f"{name}@{VERSION}", build_member(name, settings)
-            model.fit_panel(data.features, data.target, feature_names=data.feature_names, seed=seed, instants=instants)
+            model.fit_panel(
+                data.features,
+                data.target,
+                feature_names=data.feature_names,
+                seed=seed,
+                instants=instants,
+                weight=data.weight,
+            )
         members[key] = model
         scales[key] = score_scale(model, data, instants)
     given = dict(zip(settings.members, settings.weights, strict=False))

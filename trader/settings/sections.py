@@ -114,6 +114,21 @@ class FeatureSettings(Section):
     """Scales windows: a feature of 20 days looks back `20 * bars_per_day` bars."""
 
 
+class LabelSettings(Section):
+    """What models learn to predict, and how much each label counts."""
+
+    kind: Literal["forward", "barriers"] = "forward"
+    """The return over the horizon, or to the first of three barriers."""
+    profit: Positive | None = 2.0
+    """Barrier above, in volatilities of the return over the horizon; null for none."""
+    stop: Positive | None = 2.0
+    """Barrier below."""
+    weights: Literal["equal", "uniqueness", "return"] = "equal"
+    """Labels that share returns count less, or labels that earned more count more."""
+    oldest: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Weight of the oldest label relative to the newest, where weights are not equal."""
+
+
 class ModelSettings(Section):
     """Training of the served ensemble."""
 
@@ -131,6 +146,7 @@ class ModelSettings(Section):
     """Nothing after this day (ISO, inclusive) is seen in training; null takes `train_fraction` of the span."""
     train_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Share of the data's span used for training where `train_end` is null."""
+    labels: LabelSettings = LabelSettings()
     horizon: int = Field(5, ge=1)
     """Bars ahead that the target looks."""
     n_splits: int = Field(5, ge=2)

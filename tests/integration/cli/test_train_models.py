@@ -102,3 +102,28 @@ def test_bad_input_is_one_line(trader: Callable[..., Any], args: tuple[str, ...]
     for word in words:
         assert word in lines[0]
     assert json.loads(trader("models", "list", "--json").out) == []
+
+
+def test_labels_are_written(trader: Callable[..., Any], tmp_path: Path) -> None:
+    """Barriers, weights and meta-labels of a file of bars, one row a bar."""
+    pd = pytest.importorskip("pandas")
+    rows = ["time,symbol,close"]
+    for day in range(400):
+        stamp = f"20{10 + day // 336}-{day // 28 % 12 + 1:02d}-{day % 28 + 1:02d}"
+        rows += [f"{stamp},{symbol},{100 * 1.001**day + (day * k) % 7}" for k, symbol in ((3, "AA"), (5, "BB"))]
+    (tmp_path / "bars.csv").write_text("\n".join(rows) + "\n")
+    barriers = ("--horizon", "5", "--profit", "0.3", "--stop", "0.3")
+    args = ("data", "labels", "bars.csv", "--kind", "bars", *barriers, "--out", "labels.parquet")
+    done = trader(*args, "--side", "return_5d")
+    assert done.code == 0, done.err
+    assert "profit first" in done.err
+    table = pd.read_parquet(tmp_path / "labels.parquet")
+    assert len(table) == 800
+    known = table.dropna(subset=["label"])
+    assert set(known["label"]) <= {-1.0, 0.0, 1.0}
+    assert set(known["label"]) >= {-1.0, 1.0}
+    assert (known["ends_ns"] > known["ts_ns"]).all()
+    assert abs(known["uniqueness_weight"].mean() - 1) < 1e-9
+    assert set(table["meta_label"].dropna()) == {0.0, 1.0}
+    wrong = trader(*args, "--side", "return_9d")
+    assert (wrong.code, "return_5d" in wrong.err) == (2, True)
