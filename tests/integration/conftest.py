@@ -57,6 +57,22 @@ def new_postgres_url(postgres_url: str) -> Callable[[], str]:
     return make
 
 
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """An SQLite file that does not exist yet, in a folder that does not either."""
+    return f"sqlite:///{tmp_path / 'new' / 'trader.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """A database that is empty, of either kind."""
+    if request.param == "sqlite":
+        url: str = request.getfixturevalue("sqlite_url")
+        return url
+    make: Callable[[], str] = request.getfixturevalue("new_postgres_url")
+    return make()
+
+
 class RedisServer:
     """A Redis server on a unix socket that a test may kill and bring back."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -23,22 +23,6 @@ def made() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-@pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    """An SQLite file that does not exist yet, in a folder that does not either."""
-    return f"sqlite:///{tmp_path / 'new' / 'trader.db'}"
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store_url(request: pytest.FixtureRequest) -> str:
-    """A database that is empty, of either kind."""
-    if request.param == "sqlite":
-        url: str = request.getfixturevalue("sqlite_url")
-        return url
-    make: Callable[[], str] = request.getfixturevalue("new_postgres_url")
-    return make()
 
 
 @pytest.fixture
