@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from trader.engine.trial import BUY_AND_HOLD
 from trader.models.candidate import train_candidate
 from trader.models.kinds import preset
 from trader.models.report import plain
+from trader.validation.ic import information_coefficient
+from trader.validation.pbo import backtest_overfitting
 
 __all__ = ["ENSEMBLE", "League", "Row", "run_league"]
 
@@ -24,6 +27,8 @@ Progress = Callable[[str, float], None]
 
 ENSEMBLE = "equal weights"
 """Name of the row of all models together."""
+
+_BLOCKS = 16
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -65,6 +70,9 @@ class League:
     n_folds, n_symbols : int
     hold_sharpe, hold_return : float
         Of equal-weight buy-and-hold.
+    overfitting : float
+        Chance that the model which looks best by rank IC is below the median elsewhere (PBO); NaN for one model, or
+        where too few instants are judged.
     """
 
     rows: tuple[Row, ...]
@@ -74,6 +82,7 @@ class League:
     n_symbols: int
     hold_sharpe: float
     hold_return: float
+    overfitting: float
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
@@ -102,7 +111,7 @@ def run_league(past: Past, kinds: Sequence[str], size: str, on_progress: Progres
         raise DataError(f"kinds={tuple(kinds)} are not allowed; at least one is needed, and none twice")
     tell = on_progress or (lambda *_: None)
     n_trials = len(kinds) + (len(kinds) > 1)
-    rows, standard = [], []
+    rows, standard, daily_ic = [], [], []
     for kind in kinds:
         candidate = train_candidate(
             past.data,
@@ -116,6 +125,7 @@ def run_league(past: Past, kinds: Sequence[str], size: str, on_progress: Progres
         rows.append(_row(kind, evaluation))
         score = candidate.forecast.score
         standard.append(score / np.nanstd(score))
+        daily_ic.append(information_coefficient(score, past.data.target))
     if len(kinds) > 1:
         together = dataclasses.replace(
             candidate.forecast, score=np.where(np.isfinite(standard).any(axis=0), _mean(standard), np.nan)
@@ -132,6 +142,7 @@ def run_league(past: Past, kinds: Sequence[str], size: str, on_progress: Progres
         n_symbols=evaluation.n_symbols,
         hold_sharpe=held.sharpe,
         hold_return=held.annual_return,
+        overfitting=_overfitting(np.array(daily_ic).T),
     )
 
 
@@ -144,6 +155,13 @@ def _mean(scores: Sequence[FloatArray]) -> FloatArray:
     known = np.isfinite(scores)
     total: FloatArray = np.where(known, scores, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     return total
+
+
+def _overfitting(daily_ic: FloatArray) -> float:
+    known = daily_ic[np.isfinite(daily_ic).all(axis=1)]
+    if known.shape[1] < 2 or known.shape[0] < 2 * _BLOCKS:
+        return math.nan
+    return backtest_overfitting(known, n_blocks=_BLOCKS, statistic="mean").probability
 
 
 def _row(name: str, found: Evaluation) -> Row:

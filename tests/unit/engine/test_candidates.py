@@ -14,6 +14,7 @@ from trader.core.market import BarPanel
 from trader.engine.evaluation import Evaluation, evaluate
 from trader.engine.league import ENSEMBLE, run_league
 from trader.engine.members import registered_members
+from trader.engine.paths import run_paths
 from trader.engine.registration import REPORT_FILE, previous_trials, register_candidate
 from trader.engine.training_set import Past, load_past
 from trader.engine.trial import trade_scores
@@ -173,6 +174,7 @@ def test_the_league_ranks_and_counts_its_trials(past: Past) -> None:
     assert {row.name for row in found.rows} == {"momentum", "linear", ENSEMBLE}
     assert [row.ic[0] for row in found.rows] == sorted((row.ic[0] for row in found.rows), reverse=True)
     assert all(row.sharpe[1] <= row.sharpe[0] <= row.sharpe[2] for row in found.rows)
+    assert 0 <= found.overfitting <= 1
     assert json.dumps(found.to_dict(), allow_nan=False)
     with pytest.raises(DataError, match="none twice"):
         run_league(past, ["linear", "linear"], "ci")
@@ -195,3 +197,13 @@ def test_panels_join(past: Past) -> None:
     again = BarPanel.concat([past.panel.rows(0, 10), past.panel.rows(10, len(past.panel))])
     assert np.array_equal(again.close, past.panel.close, equal_nan=True)
     assert np.array_equal(again.ts_ns, past.panel.ts_ns)
+
+
+def test_paths_cover_the_history(past: Past) -> None:
+    """Four groups, two tested: six fits, three paths; a signal-free model has paths on both sides of nothing."""
+    found = run_paths(past, "linear", {}, n_groups=4, n_test=2)
+    assert (found.n_splits, len(found.paths)) == (6, 3)
+    low, middle, high = found.spread("ic")
+    assert low <= middle <= high
+    assert all(np.isfinite(path.sharpe) for path in found.paths)
+    assert len({path.ic for path in found.paths}) == 3

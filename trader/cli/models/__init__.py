@@ -2,7 +2,7 @@
 
 import typer
 
-from trader.cli.models import decisions, export, league, registry, train, weights
+from trader.cli.models import decisions, export, league, paths, registry, train, weights
 
 __all__ = ["app"]
 
@@ -12,4 +12,5 @@ registry.register(app)
 decisions.register(app)
 weights.register(app)
 league.register(app)
+paths.register(app)
 export.register(app)

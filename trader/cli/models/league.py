@@ -72,6 +72,8 @@ def league(
     for row in rows:
         table.add_row(*row)
     out.print(table, width=max(out.width, _WIDTH))
+    if found.overfitting == found.overfitting:
+        err.print(f"Chance that the best of them by rank IC is not: {found.overfitting:.0%} (PBO)", highlight=False)
 
 
 def _rows(found: League) -> list[tuple[str, ...]]:
