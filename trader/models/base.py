@@ -15,7 +15,6 @@ from __future__ import annotations
 import abc
 import copy
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -27,8 +26,8 @@ from trader.core.protocols import FitMonitor, Forecast
 from trader.models.calibration import MIN_ROWS, Calibration
 from trader.models.kinds import MODELS, create, load_model, model_class, preset
 from trader.models.rows import Labelled, Rows, Watch
+from trader.models.saved import SavedModel
 from trader.models.schema import check_asked, check_names, check_panel, check_schema, min_known
-from trader.models.state import read_state, write_state
 
 __all__ = [
     "MODELS",
@@ -48,28 +47,20 @@ IntArray = NDArray[np.int64]
 _M = TypeVar("_M", bound="ArrayModel")
 _Teach = Callable[[_M, Rows, Watch | None], None]
 
-_CALIBRATION = "calibration."
 _MIN_FIT_ROWS = 10
 
 
-class ArrayModel(abc.ABC):
+class ArrayModel(SavedModel, abc.ABC):
     """Base of row models whose state is a handful of arrays.
 
     A subclass names its hyperparameters in `PARAMS` (constructor keywords and attributes of the same name) and
     what it learns in `ARRAYS` (attributes), and implements `_fit` and `_scores`.
     """
 
-    name: ClassVar[str]
-    PARAMS: ClassVar[tuple[str, ...]]
-    ARRAYS: ClassVar[tuple[str, ...]]
     PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType({"ci": {}, "demo": {}, "full": {}})
     """Hyperparameters by preset; all models have `ci`, `demo` and `full`."""
 
     context: ClassVar[int] = 1
-
-    feature_names: tuple[str, ...] = ()
-    calibration: Calibration | None = None
-    """What forecasts are made with; None where a fit had too few rows to hold some out."""
 
     @abc.abstractmethod
     def _fit(self, rows: Rows, names: tuple[str, ...], seed: int, watch: Watch | None) -> None:
@@ -79,7 +70,7 @@ class ArrayModel(abc.ABC):
     def _scores(self, features: FloatArray) -> FloatArray:
         """Score checked rows."""
 
-    def _shorten(self, steps: int) -> None:  # noqa: B027 - most fits have no steps to leave out
+    def _shorten(self, steps: int) -> None:
         """Take away what a fit of no more than so many steps does not do."""
 
     def fit(
@@ -171,7 +162,17 @@ class ArrayModel(abc.ABC):
             kept.calibration = Calibration.of(head, trial._scores(head.features), tail, trial._scores(tail.features))
         vars(self).update(vars(kept))
 
-    def fit_more(self, features: FloatArray, target: FloatArray, **options: Any) -> Self:  # noqa: ARG002
+    def fit_more(
+        self,
+        features: FloatArray,  # noqa: ARG002
+        target: FloatArray,  # noqa: ARG002
+        *,
+        feature_names: tuple[str, ...],  # noqa: ARG002
+        n_trees: int,  # noqa: ARG002
+        seed: int = 0,  # noqa: ARG002
+        instants: IntArray | None = None,  # noqa: ARG002
+        weight: FloatArray | None = None,  # noqa: ARG002
+    ) -> Self:
         """Train further; only boosted trees can, see `trader.models.tree_model`. Others raise ModelError."""
         raise ModelError(f"{self.name} cannot be trained further; fit it again on all that is to be learnt")
 
@@ -219,37 +220,3 @@ class ArrayModel(abc.ABC):
         check_asked(features, n_context, len(self.feature_names))
         asked: FloatArray = np.ascontiguousarray(features[n_context:], dtype=np.float64)
         return asked.reshape(-1, asked.shape[2]), (asked.shape[0], asked.shape[1])
-
-    def save(self, folder: Path) -> None:
-        """Write `model.json` and `arrays.safetensors` into `folder`, which must exist."""
-        if not self.feature_names:
-            raise ModelError(f"{self.name} is not fitted; only a fitted model can be saved")
-        params = {key: getattr(self, key) for key in self.PARAMS}
-        state = {"name": self.name, "feature_names": list(self.feature_names), "params": params}
-        arrays = self._write(folder)
-        if self.calibration is not None:
-            arrays |= {_CALIBRATION + key: array for key, array in self.calibration.arrays().items()}
-        write_state(folder, state, arrays)
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote; anything else raises ModelError naming the folder."""
-        try:
-            state, arrays = read_state(folder, cls.name)
-            model = cls(**{key: state["params"][key] for key in cls.PARAMS})
-            model.feature_names = tuple(state["feature_names"])
-            model._read(folder, arrays)
-            found = {k.removeprefix(_CALIBRATION): a for k, a in arrays.items() if k.startswith(_CALIBRATION)}
-            model.calibration = Calibration.from_arrays(found) if found else None
-        except (OSError, ValueError, LookupError, TypeError, DataError) as error:
-            raise ModelError(f"{folder} does not hold a readable {cls.name!r} model: {error!r}") from error
-        return model
-
-    def _write(self, folder: Path) -> dict[str, NDArray[Any]]:  # noqa: ARG002
-        """Return the learnt arrays; what is no array is written to a file of its own in `folder`."""
-        return {key: getattr(self, key) for key in self.ARRAYS}
-
-    def _read(self, folder: Path, arrays: Mapping[str, NDArray[Any]]) -> None:  # noqa: ARG002
-        """Take back what `_write` gave."""
-        for key in self.ARRAYS:
-            setattr(self, key, arrays[key])
