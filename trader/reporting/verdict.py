@@ -13,6 +13,7 @@ from trader.reporting.facts import AccountingCheck
 from trader.reporting.run_data import EQUAL_WEIGHT, setting
 from trader.storage import RunRecord
 from trader.validation.ic import ICSummary
+from trader.validation.suspicion import HIT_LIMIT, IC_LIMIT
 
 __all__ = ["DSR_FLOOR", "Finding", "Tone", "verdict"]
 
@@ -21,8 +22,6 @@ Tone = Literal["good", "bad", "note", "suspect"]
 DSR_FLOOR = 0.95
 """Deflated Sharpe ratio from which skill is called likely."""
 
-_MAX_BELIEVABLE_IC = 0.10
-_MAX_BELIEVABLE_HIT = 0.60
 _MAX_BELIEVABLE_SHARPE = 3.0
 _MIN_PERIODS = 60
 """Below that, chance alone gives absurd ratios and nothing can be concluded."""
@@ -79,9 +78,9 @@ def _unreliable(result: Performance, ic: ICSummary | None, books: AccountingChec
         if result.sharpe > _MAX_BELIEVABLE_SHARPE:
             beyond.append(f"a Sharpe ratio of {fmt.number(result.sharpe)}")
         for name, rate in (("days", result.hit_rate_days), ("signals", result.hit_rate_signals)):
-            if rate > _MAX_BELIEVABLE_HIT:
+            if rate > HIT_LIMIT:
                 beyond.append(f"a hit rate of {fmt.percent(rate)} of {name}")
-        if ic is not None and ic.n_instants >= _MIN_PERIODS and ic.mean > _MAX_BELIEVABLE_IC:
+        if ic is not None and ic.n_instants >= _MIN_PERIODS and ic.mean > IC_LIMIT:
             beyond.append(f"a rank IC of {fmt.number(ic.mean, 3)}")
     if beyond:
         text = f"SUSPECT: {' and '.join(beyond)} is beyond belief. Look for a leak of the future before anything else."
