@@ -102,8 +102,7 @@ def accumulated_local_effects(subject: Subject, rows: FloatArray, feature: str, 
     sums = np.bincount(interval[scored], weights=step[scored], minlength=grid.size - 1)
     steps = np.divide(sums, counts, out=np.zeros(grid.size - 1), where=counts > 0)
     curve = np.concatenate(([0.0], np.cumsum(steps)))
-    middle = 0.5 * (curve[1:] + curve[:-1])
-    curve -= (middle * counts).sum() / max(counts.sum(), 1)
+    curve -= np.interp(rows[:, column], grid, curve).mean()
     return Effect("accumulated local effects", subject.name, feature, grid, curve, rows.shape[0])
 
 

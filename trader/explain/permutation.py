@@ -43,7 +43,8 @@ def permutation_shap(
     explained one feature by feature in that order, and again in the opposite order (antithetic sampling [1]_); a
     feature is credited with the mean of its two steps. Steps of a turn add up to the difference of the two rows'
     scores, so additivity holds however few the samples are. The standard error is that of the permutations: every
-    background row is used, so that choosing among them adds none; it is pooled over the turns of the same row.
+    background row is used, so that choosing among them adds none; it is pooled over the turns of the same row. An
+    interaction that few permutations show makes it too small.
 
     Parameters
     ----------

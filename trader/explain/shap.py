@@ -48,7 +48,9 @@ def shap_values(
     """Return SHAP values of the chosen rows.
 
     A feature that is absent takes its values from the background, one row of it at a time (the interventional
-    game). Shapley values are linear in the score, so those of an ensemble are the weighted sum of its members'.
+    game). Shapley values are linear in the score, so those of an ensemble are the weighted sum of its members': each
+    counts by the share it has at the explained row, and trees and linear models by the function they compute, also
+    on hybrids that know too few features to be scored.
 
     Parameters
     ----------
