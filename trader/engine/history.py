@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,10 @@ from trader.data.quality import QualityReport, inspect
 from trader.engine.build import build_shard
 from trader.engine.join import join_shards
 from trader.engine.shard import ShardProcessor
-from trader.features import CrossSection
+from trader.features import CrossSection, all_features
 from trader.settings import Settings
 
-__all__ = ["FeatureSchema", "History", "feature_schema", "feed_quality", "read_bars", "read_history"]
+__all__ = ["FeatureSchema", "History", "feature_schema", "feed_quality", "history_blocks", "read_bars", "read_history"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -88,23 +88,29 @@ def read_history(
     DataError
         If no bar closes by then.
     """
+    blocks = list(history_blocks(feed, settings, end_ns, on_progress))
+    if not blocks:
+        raise DataError(f"feed {feed.info.name!r} holds no bar up to the end of training")
+    panels, features = zip(*blocks, strict=True)
+    schema = feature_schema(whole_shard(feed, settings), len(feed.info.universe))
+    return History(BarPanel.concat(panels), np.concatenate(features), schema)
+
+
+def history_blocks(
+    feed: Feed, settings: Settings, end_ns: int, on_progress: Callable[[float], None] | None = None
+) -> Iterator[tuple[BarPanel, NDArray[np.float64]]]:
+    """Yield bars and features, as the feed's batches complete them, to the last bar that closes by `end_ns`."""
     n_symbols = len(feed.info.universe)
     ids = [np.arange(n_symbols, dtype=np.int32)]
     shard = whole_shard(feed, settings)
     ranks = CrossSection(shard.feature_names, n_symbols)
     first_ns = feed.info.span_ns[0] if feed.info.span_ns else 0
-    panels, features = [], []
     for batch in feed.batches():
         joined = join_shards([shard.process(batch)], ids)
         stop = int(np.searchsorted(joined.panel.ts_ns, end_ns, side="right"))
         if stop:
-            own = joined.features[:stop]
-            panels.append(joined.panel.rows(0, stop))
-            features.append(np.concatenate((own, ranks.apply(own)), axis=2))
+            yield joined.panel.rows(0, stop), all_features(joined.features[:stop], ranks)
         if batch.watermark_ns > end_ns:
             break
         if on_progress is not None:
             on_progress((batch.watermark_ns - first_ns) / max(end_ns - first_ns, 1))
-    if not panels:
-        raise DataError(f"feed {feed.info.name!r} holds no bar up to the end of training")
-    return History(BarPanel.concat(panels), np.concatenate(features), feature_schema(shard, n_symbols))

@@ -17,7 +17,7 @@ from trader.engine.plan import periods_per_year, train_end_ns
 from trader.models.dataset import TrainingSet
 from trader.settings import Settings
 
-__all__ = ["Past", "load_past", "read_past", "with_annual_scale"]
+__all__ = ["Past", "load_past", "read_past", "training_feed", "with_annual_scale"]
 
 Progress = Callable[[str, float], None]
 
@@ -56,11 +56,17 @@ def load_past(settings: Settings, on_progress: Progress | None = None) -> Past:
     UserError
         If data or dates named by the settings cannot be used.
     """
+    feed, end_ns = training_feed(settings)
+    return read_past(feed, settings, end_ns, on_progress)
+
+
+def training_feed(settings: Settings) -> tuple[Feed, int]:
+    """Return the feed of the settings, and the end of what training may see of it."""
     feed = open_feed(settings.feed, seed=settings.run.seed)
     if feed.info.span_ns is None:
         raise DataError(f"feed {feed.info.name!r} has no history to train on")
     end_ns = feed.info.span_ns[1] if settings.models.train_end is None else train_end_ns(settings, feed.info.span_ns)
-    return read_past(feed, settings, end_ns, on_progress)
+    return feed, end_ns
 
 
 def read_past(

@@ -7,7 +7,15 @@ from numpy.typing import NDArray
 
 from trader.core.errors import DataError
 
-__all__ = ["ENTRY_DELAY", "MIN_CROSS_SECTION", "demeaned", "forward_returns", "scaled_target", "trailing_volatility"]
+__all__ = [
+    "ENTRY_DELAY",
+    "MIN_CROSS_SECTION",
+    "VOLATILITY_WINDOW",
+    "demeaned",
+    "forward_returns",
+    "scaled_target",
+    "trailing_volatility",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -16,6 +24,9 @@ ENTRY_DELAY = 1
 
 MIN_CROSS_SECTION = 5
 """Fewest symbols with a known target for which a cross-sectional mean is taken out."""
+
+VOLATILITY_WINDOW = 60
+"""Bars over which `trailing_volatility` looks back."""
 
 
 def forward_returns(closes: FloatArray, horizon: int, delay: int = ENTRY_DELAY) -> FloatArray:
@@ -49,7 +60,7 @@ def forward_returns(closes: FloatArray, horizon: int, delay: int = ENTRY_DELAY) 
     return result
 
 
-def trailing_volatility(closes: FloatArray, window: int = 60, min_returns: int = 20) -> FloatArray:
+def trailing_volatility(closes: FloatArray, window: int = VOLATILITY_WINDOW, min_returns: int = 20) -> FloatArray:
     """Return the root mean square log return of the last `window` bars, per bar.
 
     Parameters

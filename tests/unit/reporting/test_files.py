@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import resource
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from tests.support.disk import disk_of
 from trader.core.errors import NotFoundError, OperationError
 from trader.core.orders import format_fill_id
 from trader.data.datasets import Benchmark
@@ -21,19 +19,6 @@ from trader.reporting import INCOMPLETE, RUN_FILES, mark_incomplete, write_run
 from trader.storage import Store
 
 Simulate = Callable[..., Any]
-
-
-@contextmanager
-def disk_of(n_bytes: int) -> Iterator[None]:
-    """Let the system refuse to write files of more than `n_bytes`, as a full disk does."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, ignored)
 
 
 def test_a_complete_run_leaves_exactly_its_files(store: Store, simulate: Simulate, tmp_path: Path) -> None:
