@@ -16,7 +16,7 @@ from trader.core.errors import SettingsError
 from trader.settings import Settings
 from trader.validation.sharpe import sharpe_ratio
 from tune.evolution import ELITE, Individual, evolve
-from tune.journal import Journal, Trial
+from tune.journal import Journal, Trial, check_name
 from tune.objective import FoldScore
 from tune.strategy import Arena, Performed, expressed, perform, strategy_space
 
@@ -46,6 +46,7 @@ class EvolveSpec:
     cpus_per_trial: float = 1.0
 
     def __post_init__(self) -> None:
+        check_name(self.name)
         for name, value, least in (("population", self.population, 4), ("generations", self.generations, 1)):
             if value < least:
                 raise SettingsError(f"{name}={value} is not allowed; it must be at least {least}")

@@ -27,7 +27,7 @@ from typing import IO, Any, Literal
 
 import numpy as np
 
-from trader.core.errors import DataError, NotFoundError, OperationError, UserError
+from trader.core.errors import DataError, NotFoundError, OperationError, SettingsError, UserError
 from trader.validation.sharpe import sharpe_ratio
 from tune.objective import Epoch, FoldScore
 
@@ -35,6 +35,7 @@ __all__ = [
     "Journal",
     "Status",
     "Trial",
+    "check_name",
     "find_search",
     "fold_from_dict",
     "list_searches",
@@ -179,17 +180,16 @@ class Journal:
             raise OperationError(f"{self._folder / _EVENTS} cannot be written: {error.strerror or error}") from error
 
 
-def search_dir(runs_dir: Path, name: str) -> Path:
-    """Return the folder of a search, whether it exists or not.
-
-    Raises
-    ------
-    UserError
-        If the name is not letters, digits, dots, dashes and underscores.
-    """
+def check_name(name: str) -> str:
+    """Return the name of a search; one that no folder should have raises SettingsError."""
     if not _NAME.fullmatch(name):
-        raise UserError(f"name={name!r} is not allowed; use up to 64 letters, digits, dots, dashes and underscores")
-    return runs_dir / _FOLDER / name
+        raise SettingsError(f"name={name!r} is not allowed; use up to 64 letters, digits, dots, dashes and underscores")
+    return name
+
+
+def search_dir(runs_dir: Path, name: str) -> Path:
+    """Return the folder of a search, whether it exists or not; a bad name raises SettingsError."""
+    return runs_dir / _FOLDER / check_name(name)
 
 
 def list_searches(runs_dir: Path) -> list[str]:

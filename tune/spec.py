@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from trader.core.errors import DataError, SettingsError
 from trader.models.kinds import create, model_class
+from tune.journal import check_name
 from tune.objective import METRICS, Metric
 from tune.space import Space
 from tune.spaces import model_space
@@ -71,6 +72,7 @@ class SearchSpec:
     gpus_per_trial: float = 0.0
 
     def __post_init__(self) -> None:
+        check_name(self.name)
         model_class(self.model)
         choose("preset", self.preset, _PRESETS)
         choose("scheduler", self.scheduler, SCHEDULERS)

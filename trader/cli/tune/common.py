@@ -33,7 +33,9 @@ __all__ = [
     "split_assignments",
 ]
 
-SizeOption = Annotated[str | None, typer.Option("--preset", help="ci, demo or full: data and size of the model.")]
+SizeOption = Annotated[
+    str | None, typer.Option("--preset", help="ci, demo or full: size of the model, and the data if none are given.")
+]
 NameOption = Annotated[str | None, typer.Option("--name", help="Of the search; the default tells kind and time.")]
 ResumeOption = Annotated[str | None, typer.Option("--resume", metavar="NAME", help="Go on with one that was stopped.")]
 CpusOption = Annotated[float, typer.Option("--cpus-per-trial", help="Fractions share a core.")]
@@ -41,9 +43,9 @@ CpusOption = Annotated[float, typer.Option("--cpus-per-trial", help="Fractions s
 
 def data_preset(size: str | None, config: Path | None, data: Path | None, feed: str | None) -> str | None:
     """Return the preset of settings that goes with a size: `full` has the demo's data; own data need none."""
-    if size is None:
-        return "demo" if config is None and data is None and feed is None else None
-    return "demo" if size == "full" else size
+    if config is not None or data is not None or feed is not None:
+        return None
+    return size if size == "ci" else "demo"
 
 
 def split_assignments(assignments: Sequence[str] | None) -> tuple[list[str], dict[str, Any]]:
