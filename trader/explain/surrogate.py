@@ -33,8 +33,8 @@ class Node:
     feature : str, optional
         Rows whose feature is at most `threshold` go to `left`; None for a leaf.
     threshold : float
-    missing_left : bool
-        Whether rows go to `left` where the feature is missing.
+    missing_left : bool, optional
+        Whether rows go to `left` where the feature is missing; None where none was.
     left, right : Node, optional
     """
 
@@ -42,7 +42,7 @@ class Node:
     share: float
     feature: str | None = None
     threshold: float = float("nan")
-    missing_left: bool = False
+    missing_left: bool | None = None
     left: Node | None = None
     right: Node | None = None
 
@@ -136,7 +136,7 @@ def fit_surrogate(
     )
     return SurrogateTree(
         subject=subject.name,
-        root=_node(tree.tree_, 0, subject.feature_names),
+        root=_node(tree.tree_, 0, subject.feature_names, np.asarray(np.isnan(train).any(axis=0))),
         depth=int(tree.get_depth()),
         n_leaves=int(tree.get_n_leaves()),
         r2=r2,
@@ -159,19 +159,14 @@ def _scored(
     return np.where(np.isfinite(rows), rows, np.nan), own
 
 
-def _node(tree: Any, at: int, names: tuple[str, ...]) -> Node:
+def _node(tree: Any, at: int, names: tuple[str, ...], holed: NDArray[np.bool_]) -> Node:
     score, share = float(tree.value[at].ravel()[0]), float(tree.n_node_samples[at] / tree.n_node_samples[0])
     if tree.children_left[at] < 0:
         return Node(score, share)
-    return Node(
-        score,
-        share,
-        names[int(tree.feature[at])],
-        float(tree.threshold[at]),
-        bool(tree.missing_go_to_left[at]),
-        _node(tree, int(tree.children_left[at]), names),
-        _node(tree, int(tree.children_right[at]), names),
-    )
+    column = int(tree.feature[at])
+    left, right = (_node(tree, int(side[at]), names, holed) for side in (tree.children_left, tree.children_right))
+    missing = bool(tree.missing_go_to_left[at]) if holed[column] else None
+    return Node(score, share, names[column], float(tree.threshold[at]), missing, left, right)
 
 
 def _write(node: Node, depth: int, lines: list[str]) -> None:
@@ -179,6 +174,7 @@ def _write(node: Node, depth: int, lines: list[str]) -> None:
     if node.left is None or node.right is None:
         lines.append(f"{pad}{node.score:+.4g} ({node.share:.0%})")
         return
-    for child, sign, missing in ((node.left, "<=", node.missing_left), (node.right, ">", not node.missing_left)):
-        lines.append(f"{pad}{node.feature} {sign} {node.threshold:.4g}{' or missing' if missing else ''}:")
+    for child, sign, takes_missing in ((node.left, "<=", True), (node.right, ">", False)):
+        missing = " or missing" if node.missing_left is takes_missing else ""
+        lines.append(f"{pad}{node.feature} {sign} {node.threshold:.4g}{missing}:")
         _write(child, depth + 1, lines)

@@ -29,7 +29,7 @@ from trader.models.base import model_class
 from trader.models.checksums import check_hashes, content_hash, hash_folder
 from trader.models.ensemble import Ensemble
 
-__all__ = ["load_ensemble", "read_manifest", "save_ensemble"]
+__all__ = ["is_ensemble", "load_ensemble", "read_manifest", "save_ensemble"]
 
 _MANIFEST = "manifest.json"
 _FORMAT = 1
@@ -97,6 +97,11 @@ def load_ensemble(folder: Path) -> Ensemble:
     if ensemble.feature_names != schema:
         raise ModelError(f"{folder / _MANIFEST} names {len(schema)} features that are not those of its members")
     return ensemble
+
+
+def is_ensemble(folder: Path) -> bool:
+    """Return whether a folder holds a saved ensemble, whole or not."""
+    return (folder / _MANIFEST).is_file()
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import typer
 
-from trader.cli.models import decisions, export, league, paths, registry, train, weights
+from trader.cli.models import decisions, explain, export, league, paths, registry, train, weights
 
 __all__ = ["app"]
 
@@ -14,3 +14,4 @@ weights.register(app)
 league.register(app)
 paths.register(app)
 export.register(app)
+explain.register(app)
