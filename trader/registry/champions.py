@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from itertools import islice
 
+from msgspec import structs
 from sqlalchemy import Connection
 
 from trader.core.errors import ConflictError
@@ -52,7 +53,7 @@ def promote(
     if version.state is not State.PRODUCTION:
         move(connection, version, State.PRODUCTION, said)
         states[version.version] = State.PRODUCTION
-        version = dataclasses.replace(version, state=State.PRODUCTION)
+        version = structs.replace(version, state=State.PRODUCTION)
     moved = set_alias(connection, name, Alias.CHAMPION, version, expected, said)
     for former, _ in islice(champions_before(connection, name), window, None):
         if former.state is State.PRODUCTION and not former.aliases:
@@ -72,11 +73,11 @@ def rollback(connection: Connection, name: str, said: Said) -> AliasMove:
     states = {}
     if former.state is not State.PRODUCTION:
         move(connection, former, State.PRODUCTION, said)
-        former = dataclasses.replace(former, state=State.PRODUCTION)
+        former = structs.replace(former, state=State.PRODUCTION)
         states[former.version] = State.PRODUCTION
     point(connection, name, Alias.CHAMPION, former, said, before)
     if champion is not None:
         freed = tuple(alias for alias in champion.aliases if alias is not Alias.CHAMPION)
-        move(connection, dataclasses.replace(champion, aliases=freed), State.STAGING, said)
+        move(connection, structs.replace(champion, aliases=freed), State.STAGING, said)
         states[champion.version] = State.STAGING
     return AliasMove(name, Alias.CHAMPION, None if champion is None else champion.version, former.version, states)

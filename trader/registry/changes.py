@@ -49,10 +49,10 @@ def add_version(
             why=said.why,
             parent=parent,
             environment=environment.digest,
-            lineage=lineage.to_json(),
         )
         .returning(t.model_versions.c.number)
     ).scalar_one()
+    _add_document(connection, number, "lineage", lineage.to_json())
     connection.execute(insert(t.model_states).values(number=number, state=State.TRAINING))
     _log(connection, number, None, State.TRAINING, said)
     return version_by_number(connection, number)
@@ -157,16 +157,20 @@ def add_result(
             content_hash=content_hash,
             suspect=suspect,
             metrics=orjson.dumps(dict(metrics), option=orjson.OPT_SERIALIZE_NUMPY).decode(),
-            manifest=orjson.dumps(dict(manifest)).decode(),
-            report=to_json(report),
         )
     )
+    _add_document(connection, version.number, "manifest", to_json(manifest))
+    _add_document(connection, version.number, "report", to_json(report))
 
 
 def add_removal(connection: Connection, version: ModelVersion, said: Said) -> None:
     """Record that the artefact of a version is taken away."""
     values = {"number": version.number, "ts_ns": said.ts_ns, "who": said.who, "why": said.why}
     connection.execute(insert(t.model_removals).values(values))
+
+
+def _add_document(connection: Connection, number: int, what: str, content: str) -> None:
+    connection.execute(insert(t.model_documents).values(number=number, what=what, content=content))
 
 
 def _next_version(connection: Connection, name: str, bump: Bump) -> semver.Version:

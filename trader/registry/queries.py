@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import orjson
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Column, Connection, Select, func, select
 
 from trader.core.errors import NotFoundError
 from trader.registry.lineage import Lineage
@@ -22,11 +22,15 @@ __all__ = [
     "find",
     "holder",
     "model_names",
+    "read_document",
     "read_lineage",
-    "read_manifest",
     "select_versions",
     "version_by_number",
 ]
+
+
+_STATES = {str(state): state for state in State}
+_PART_ROWS = 500
 
 
 def select_versions(
@@ -50,7 +54,10 @@ def select_versions(
 
 def version_by_number(connection: Connection, number: int) -> ModelVersion:
     """Return the version of a number that exists."""
-    return _fetch(connection, _versions().where(t.model_versions.c.number == number))[0]
+    found = _fetch_one(connection, _versions().where(t.model_versions.c.number == number))
+    if found is None:
+        raise LookupError(f"version number {number} does not exist")
+    return found
 
 
 def find(connection: Connection, reference: Reference) -> ModelVersion:
@@ -76,10 +83,10 @@ def find(connection: Connection, reference: Reference) -> ModelVersion:
         numbers = (versions.major, selector.major), (versions.minor, selector.minor), (versions.patch, selector.patch)
         query = query.where(*(column == value for column, value in numbers))
     newest = query.order_by(versions.major.desc(), versions.minor.desc(), versions.patch.desc()).limit(1)
-    found = _fetch(connection, newest)
-    if not found:
+    found = _fetch_one(connection, newest)
+    if found is None:
         raise NotFoundError(_missing(connection, reference))
-    return found[0]
+    return found
 
 
 def holder(connection: Connection, name: str, alias: Alias) -> int | None:
@@ -105,27 +112,23 @@ def check_model(connection: Connection, name: str) -> None:
 def read_lineage(connection: Connection, number: int) -> Lineage:
     """Return where a version comes from."""
     v, e = t.model_versions.c, t.model_environments.c
-    query = select(v.lineage, e.distributions).join(t.model_environments, e.digest == v.environment)
-    lineage, distributions = connection.execute(query.where(v.number == number)).one()
-    return Lineage.from_json(lineage, distributions)
+    environment = select(e.distributions).join(t.model_versions, e.digest == v.environment).where(v.number == number)
+    return Lineage.from_json(read_document(connection, number, "lineage"), connection.scalars(environment).one())
 
 
-def read_manifest(connection: Connection, number: int) -> dict[str, str]:
-    """Return the SHA-256 of each file of an artefact."""
-    text = connection.scalar(select(t.model_results.c.manifest).where(t.model_results.c.number == number))
-    manifest: dict[str, str] = orjson.loads(text or "{}")
-    return manifest
+def read_document(connection: Connection, number: int, what: Literal["lineage", "manifest", "report"]) -> str:
+    """Return a document of a version as JSON text; that of an empty mapping if it has none yet."""
+    d = t.model_documents.c
+    return connection.scalar(select(d.content).where(d.number == number, d.what == what)) or "{}"
 
 
 def _versions() -> Select[Any]:
     v, s, r = t.model_versions.c, t.model_states.c, t.model_results.c
-    removed = select(t.model_removals.c.number).where(t.model_removals.c.number == v.number).exists()
-    known = select(t.model_acknowledgements.c.number).where(t.model_acknowledgements.c.number == v.number).exists()
     # fmt: off
     return (
         select(
             v.number, v.name, v.major, v.minor, v.patch, v.kind, s.state, v.ts_ns, v.who,
-            r.metrics, r.suspect, r.n_bytes, r.content_hash, r.location, removed, known,
+            r.metrics, r.suspect, r.n_bytes, r.content_hash, r.location,
         )
         .join(t.model_states, s.number == v.number)
         .join(t.model_results, r.number == v.number, isouter=True)
@@ -133,44 +136,63 @@ def _versions() -> Select[Any]:
     # fmt: on
 
 
+def _fetch_one(connection: Connection, query: Select[Any]) -> ModelVersion | None:
+    row = connection.execute(query).one_or_none()
+    return None if row is None else _version(row, _Marks(connection, row[0]))
+
+
 def _fetch(connection: Connection, query: Select[Any]) -> list[ModelVersion]:
-    rows = connection.execute(query).all()
-    a = t.model_aliases.c
-    wanted = select(a.number, a.alias)
-    if len(rows) == 1:
-        wanted = wanted.where(a.number == rows[0][0])
-    aliases = defaultdict(list)
-    for number, alias in connection.execute(wanted.order_by(a.alias)) if rows else ():
-        aliases[number].append(Alias(alias))
-    return [_version(row, tuple(aliases.get(row[0], ()))) for row in rows]
+    marks = _Marks(connection)
+    # In parts: ten thousand rows alive at once would start the garbage collector's slowest round.
+    parts = connection.execute(query).partitions(_PART_ROWS)
+    return [_version(row, marks) for part in parts for row in part]
 
 
-def _version(row: Sequence[Any], aliases: tuple[Alias, ...]) -> ModelVersion:
-    number, name, major, minor, patch, kind, state, ts_ns, who = row[:9]
-    metrics, suspect, n_bytes, content_hash, location, removed, known = row[9:]
+class _Marks:
+    """What other tables say of versions, of one or of all; each is read once."""
+
+    def __init__(self, connection: Connection, only: int | None = None) -> None:
+        def of(number: Column[int], *others: Column[Any]) -> Select[Any]:
+            query = select(number, *others)
+            return query if only is None else query.where(number == only)
+
+        found = defaultdict(list)
+        for number, alias in connection.execute(of(t.model_aliases.c.number, t.model_aliases.c.alias)):
+            found[number].append(Alias(alias))
+        self.aliases = {number: tuple(sorted(aliases)) for number, aliases in found.items()}
+        self.removed = set(connection.scalars(of(t.model_removals.c.number)))
+        self.acknowledged = set(connection.scalars(of(t.model_acknowledgements.c.number)))
+
+
+def _version(row: Sequence[Any], marks: _Marks) -> ModelVersion:
+    # fmt: off
+    (
+        number, name, major, minor, patch, kind, state, ts_ns, who, metrics, suspect, n_bytes, content_hash, location,
+    ) = row
+    # fmt: on
     return ModelVersion(
         number=number,
         name=name,
         version=f"{major}.{minor}.{patch}",
         kind=kind,
         state=_STATES[state],
-        aliases=aliases,
+        aliases=marks.aliases.get(number, ()),
         created_ns=ts_ns,
         who=who,
         metrics=_metrics(metrics) if metrics else {},
         suspect=bool(suspect),
-        acknowledged=bool(known),
+        acknowledged=number in marks.acknowledged,
         n_bytes=n_bytes or 0,
         content_hash=content_hash or "",
-        location="" if removed else location or "",
+        location="" if number in marks.removed else location or "",
     )
 
 
-_STATES = {str(state): state for state in State}
-
-
 def _metrics(text: str) -> dict[str, float]:
-    return {key: math.nan if value is None else value for key, value in orjson.loads(text).items()}
+    metrics: dict[str, float] = orjson.loads(text)
+    if "null" in text:
+        metrics = {key: math.nan if value is None else value for key, value in metrics.items()}
+    return metrics
 
 
 def _missing(connection: Connection, reference: Reference) -> str:

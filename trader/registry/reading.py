@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 
 from trader.core.clock import Clock, SystemClock
 from trader.core.errors import DataError, ModelError
@@ -23,7 +23,6 @@ from trader.registry.references import Reference, closest
 from trader.registry.states import State
 from trader.settings.sections import RegistrySettings
 from trader.storage import Store
-from trader.storage import registry_tables as t
 from trader.storage.codec import from_json
 
 __all__ = ["Ref", "RegistryReader", "parse_ref", "parse_state"]
@@ -104,8 +103,7 @@ class RegistryReader:
         """Return the report that a version was completed with; empty until then."""
         with self._database.read() as connection:
             number = queries.find(connection, parse_ref(ref)).number
-            text = connection.scalar(select(t.model_results.c.report).where(t.model_results.c.number == number))
-        report: dict[str, Any] = from_json(text or "{}")
+            report: dict[str, Any] = from_json(queries.read_document(connection, number, "report"))
         return report
 
     def compare(self, ref_a: Ref, ref_b: Ref) -> comparison.Comparison:
@@ -179,7 +177,7 @@ class RegistryReader:
             if not version.location:
                 why = f"it is {version.state}" if not version.content_hash else "clean-up took it away"
                 raise ModelError(f"{version.ref} has no artefact: {why}")
-            return version, queries.read_manifest(connection, version.number)
+            return version, from_json(queries.read_document(connection, version.number, "manifest"))
 
 
 def parse_ref(ref: Ref, name: str | None = None) -> Reference:

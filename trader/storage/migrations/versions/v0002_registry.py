@@ -18,12 +18,14 @@ _APPEND_ONLY = (
     "model_environments",
     "model_versions",
     "model_results",
+    "model_documents",
     "model_transitions",
     "model_alias_changes",
     "model_acknowledgements",
     "model_removals",
 )
 _CHANGING = ("model_states", "model_aliases", "model_leases", "model_folders")
+_ROW_NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _STATES = "'TRAINING', 'STAGING', 'PRODUCTION', 'RETIRED', 'FAILED'"
 _ALIASES = "'champion', 'challenger', 'shadow'"
 
@@ -45,12 +47,13 @@ def downgrade() -> None:
 
 
 def _row_number(name: str) -> sa.Column[int]:
-    return sa.Column(name, sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False)
+    return sa.Column(name, _ROW_NUMBER, autoincrement=True, nullable=False)
 
 
-def _number(table: str) -> tuple[SchemaItem, ...]:
+def _number(table: str, *, primary_key: bool = False) -> tuple[SchemaItem, ...]:
+    kind = _ROW_NUMBER if primary_key else sa.BigInteger()
     return (
-        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("number", kind, autoincrement=False, nullable=False),
         _refers(table, "number", "model_versions.number"),
     )
 
@@ -91,7 +94,6 @@ def _create_versions() -> None:
         *_said(),
         sa.Column("parent", sa.BigInteger(), nullable=True),
         sa.Column("environment", sa.String(), nullable=False),
-        sa.Column("lineage", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("number", name="pk_model_versions"),
         sa.UniqueConstraint("name", "major", "minor", "patch", name="uq_model_versions_name_major_minor_patch"),
         _refers("model_versions", "name", "models.name"),
@@ -103,22 +105,28 @@ def _create_versions() -> None:
 def _create_results() -> None:
     op.create_table(
         "model_results",
-        *_number("model_results"),
+        *_number("model_results", primary_key=True),
         sa.Column("location", sa.String(), nullable=False),
         sa.Column("n_bytes", sa.BigInteger(), nullable=False),
         sa.Column("content_hash", sa.String(), nullable=False),
         sa.Column("suspect", sa.Boolean(), nullable=False),
         sa.Column("metrics", sa.Text(), nullable=False),
-        sa.Column("manifest", sa.Text(), nullable=False),
-        sa.Column("report", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("number", name="pk_model_results"),
+    )
+    op.create_table(
+        "model_documents",
+        *_number("model_documents", primary_key=True),
+        sa.Column("what", sa.String(), nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("number", "what", name="pk_model_documents"),
+        sa.CheckConstraint("what IN ('lineage', 'manifest', 'report')", name=op.f("ck_model_documents_what")),
     )
 
 
 def _create_states() -> None:
     op.create_table(
         "model_states",
-        *_number("model_states"),
+        *_number("model_states", primary_key=True),
         sa.Column("state", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("number", name="pk_model_states"),
         sa.CheckConstraint(f"state IN ({_STATES})", name=op.f("ck_model_states_state")),
@@ -174,13 +182,13 @@ def _create_others() -> None:
     op.create_index("ix_model_acknowledgements_number", "model_acknowledgements", ["number"])
     op.create_table(
         "model_removals",
-        *_number("model_removals"),
+        *_number("model_removals", primary_key=True),
         *_said(),
         sa.PrimaryKeyConstraint("number", name="pk_model_removals"),
     )
     op.create_table(
         "model_leases",
-        *_number("model_leases"),
+        *_number("model_leases", primary_key=True),
         sa.Column("holder", sa.String(), nullable=False),
         sa.Column("expires_ns", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("number", "holder", name="pk_model_leases"),
