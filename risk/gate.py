@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from risk.kernels import LIMITS, PASSED, judge_orders
+from risk.kernels import LIMITS, MINUTE_NS, PASSED, GateArrays, forget_before, judge_orders, note_passed
 from risk.losses import LossWatch
 from trader.core.decision import StateChange
 from trader.core.orders import DENIAL_REASONS, Denial, DenialReason, OrderBatch, TradingState
@@ -20,7 +19,6 @@ __all__ = ["RiskGate"]
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-_MINUTE_NS = 60_000_000_000
 _NO_ORDERS = OrderBatch.empty()
 _UNLIMITED = 2**62
 _REDUCING_ONLY = DENIAL_REASONS.index(DenialReason.REDUCING_ONLY)
@@ -71,8 +69,8 @@ class RiskGate:
         )
         self._state = TradingState(settings.trading_state)
         self._cause: DenialReason | None = None
-        self._recent: deque[tuple[int, int]] = deque()
-        self._n_recent = 0
+        self._recent: IntArray = np.empty((64, 2), np.int64)
+        self._span: IntArray = np.zeros(3, np.int64)
         self._changes: list[StateChange] = []
         self._observed: tuple[int, float] | None = None
 
@@ -80,6 +78,16 @@ class RiskGate:
     def trading_state(self) -> TradingState:
         """What is let through now."""
         return self._state
+
+    @property
+    def at_ease(self) -> bool:
+        """Whether it is ACTIVE with no change of state to report: `arrays` say all, until a loss limit breaks."""
+        return self._state is TradingState.ACTIVE and not self._changes
+
+    def arrays(self, n_decisions: int) -> GateArrays:
+        """Return what a compiled loop needs to judge the orders of up to `n_decisions` decisions while `at_ease`."""
+        self._make_room(n_decisions)
+        return GateArrays(self._limits, self._losses.record, self._recent, self._span, self._max_recent)
 
     def set_state(self, state: TradingState, who: str, why: str) -> None:
         """Set the trading state by hand; rules may tighten it again when losses grow further."""
@@ -146,7 +154,7 @@ class RiskGate:
             return _NO_ORDERS, ()
         if self._state is TradingState.HALTED:
             return _NO_ORDERS, self._deny_all(orders)
-        self._forget_before(ts_ns - _MINUTE_NS)
+        forget_before(self._recent, self._span, ts_ns - MINUTE_NS)
         n_orders = len(orders)
         codes, measured = np.empty(n_orders, np.int8), np.empty((2, n_orders))
         n_passed = judge_orders(
@@ -162,15 +170,15 @@ class RiskGate:
             ts_ns,
             equity,
             self._state is TradingState.REDUCING,
-            self._n_recent,
+            int(self._span[2]),
             self._max_recent,
             self._limits,
             codes,
             measured,
         )
         if n_passed:
-            self._recent.append((ts_ns, n_passed))
-            self._n_recent += n_passed
+            self._make_room(1)
+            note_passed(self._recent, self._span, ts_ns, n_passed)
         if n_passed == n_orders:
             return orders, ()
         passes = codes == PASSED
@@ -186,7 +194,7 @@ class RiskGate:
         return {
             "trading_state": self._state.value,
             "cause": None if self._cause is None else self._cause.value,
-            "recent": [list(entry) for entry in self._recent],
+            "recent": self._recent[self._span[0] : self._span[1]].tolist(),
             "changes": [[c.previous.value, c.current.value, c.who, c.why] for c in self._changes],
             "losses": self._losses.state(),
         }
@@ -195,8 +203,11 @@ class RiskGate:
         """Go on from what `state` returned."""
         self._state = TradingState(state["trading_state"])
         self._cause = None if state["cause"] is None else DenialReason(state["cause"])
-        self._recent = deque((int(ts_ns), int(count)) for ts_ns, count in state["recent"])
-        self._n_recent = sum(count for _, count in self._recent)
+        recent = np.array(state["recent"], np.int64).reshape(-1, 2)
+        self._span[:] = 0, 0, 0
+        self._make_room(len(recent))
+        self._recent[: len(recent)] = recent
+        self._span[:] = 0, len(recent), recent[:, 1].sum()
         self._changes = [StateChange(TradingState(p), TradingState(c), w, y) for p, c, w, y in state["changes"]]
         self._losses.restore(state["losses"])
         self._observed = None
@@ -206,9 +217,14 @@ class RiskGate:
             self._changes.append(StateChange(self._state, state, who, why))
         self._state, self._cause = state, cause
 
-    def _forget_before(self, ts_ns: int) -> None:
-        while self._recent and self._recent[0][0] <= ts_ns:
-            self._n_recent -= self._recent.popleft()[1]
+    def _make_room(self, n_decisions: int) -> None:
+        """Have rows for that many further entries in `_recent`."""
+        first, end = self._span[:2].tolist()
+        if end + n_decisions > len(self._recent):
+            kept = self._recent[first:end]
+            self._recent = np.empty((2 * (len(kept) + n_decisions), 2), np.int64)
+            self._recent[: len(kept)] = kept
+            self._span[:2] = 0, len(kept)
 
     def _deny_all(self, orders: OrderBatch) -> tuple[Denial, ...]:
         reason = self._cause or DenialReason.HALTED

@@ -1,6 +1,8 @@
-"""Compiled judgement of orders, one after the other; `risk.gate` states the rules."""
+"""Compiled judgement of orders, one after the other, and of losses; `risk.gate` states the rules."""
 
 from __future__ import annotations
+
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -8,7 +10,22 @@ from numpy.typing import NDArray
 
 from trader.core.orders import DENIAL_REASONS, DenialReason
 
-__all__ = ["LIMITS", "PASSED", "judge_orders"]
+__all__ = [
+    "LIMITS",
+    "LOSSES",
+    "MINUTE_NS",
+    "NO_DAY",
+    "PASSED",
+    "GateArrays",
+    "beyond_a_limit",
+    "forget_before",
+    "forget_losses",
+    "judge_orders",
+    "loss_beyond",
+    "measure_losses",
+    "note_equity",
+    "note_passed",
+]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -30,6 +47,32 @@ LIMITS = np.dtype(
 )
 """The limits as one record; infinite where a rule is off."""
 
+LOSSES = np.dtype(
+    [
+        ("day", np.int64),
+        ("day_start_ns", np.int64),
+        *(
+            (name, np.float64)
+            for name in (
+                "day_equity",
+                "peak",
+                "equity",
+                "daily_loss",
+                "drawdown",
+                "max_daily_loss",
+                "max_drawdown",
+            )
+        ),
+    ]
+)
+"""Losses as one record: equities in currency, losses and their limits as fractions; `day` counts days."""
+
+NO_DAY = np.iinfo(np.int64).min
+"""The day before any equity was seen."""
+
+MINUTE_NS = 60_000_000_000
+"""The window of the order rate."""
+
 PASSED = -1
 """The code of an order that no rule refuses; other codes are positions in `DENIAL_REASONS`."""
 
@@ -45,8 +88,25 @@ _CONCENTRATION = DENIAL_REASONS.index(DenialReason.CONCENTRATION)
 _ORDER_RATE = DENIAL_REASONS.index(DenialReason.ORDER_RATE)
 
 _LIMIT_ORDER = 1
+_DAY_NS = 86_400_000_000_000
+_ROUNDING = 1e-12
 _TOLERANCE = 1e-9
 """Relative; sums of weights are rounded, and a target that uses a limit up may pass."""
+
+
+class GateArrays(NamedTuple):
+    """What the gate remembers, for compiled loops that read and write it."""
+
+    limits: NDArray[Any]
+    """One record of `LIMITS`."""
+    losses: NDArray[Any]
+    """One record of `LOSSES`."""
+    recent: IntArray
+    """Time of a decision, and how many of its orders passed, shape (n, 2)."""
+    span: IntArray
+    """First row of `recent` that still counts, the row after the last, and the sum of orders between; shape (3,)."""
+    max_recent: int
+    """Orders that may pass within a minute."""
 
 
 @njit(cache=True)
@@ -171,3 +231,78 @@ def judge_orders(
                 weights[s] = exposure[s] * prices[s] / equity
         codes[row], measured[0, row], measured[1, row] = code, value, bound
     return n_recent - n_before
+
+
+@njit(cache=True)
+def forget_before(recent: IntArray, span: IntArray, ts_ns: int) -> None:
+    """Let orders that passed at or before `ts_ns` count no longer; arrays as in `GateArrays`."""
+    while span[0] < span[1] and recent[span[0], 0] <= ts_ns:
+        span[2] -= recent[span[0], 1]
+        span[0] += 1
+
+
+@njit(cache=True)
+def note_passed(recent: IntArray, span: IntArray, ts_ns: int, count: int) -> None:
+    """Remember that `count` orders passed; `recent` must have a row left."""
+    recent[span[1], 0] = ts_ns
+    recent[span[1], 1] = count
+    span[1] += 1
+    span[2] += count
+
+
+@njit(cache=True)
+def loss_beyond(loss: float, limit: float) -> bool:
+    """Return whether a loss is beyond its limit."""
+    return loss > limit + _ROUNDING
+
+
+@njit(cache=True)
+def beyond_a_limit(losses: Records) -> bool:
+    """Return whether the loss of the day or from the peak is beyond its limit."""
+    watch = losses[0]
+    beyond: bool = loss_beyond(watch.daily_loss, watch.max_daily_loss) or loss_beyond(
+        watch.drawdown, watch.max_drawdown
+    )
+    return beyond
+
+
+@njit(cache=True)
+def loss_from(reference: float, equity: float) -> float:
+    """Return the loss from `reference` as a fraction at or above 0."""
+    return max(1.0 - equity / reference, 0.0) if reference > 0.0 else 0.0
+
+
+@njit(cache=True)
+def measure_losses(losses: Records) -> None:
+    """Measure both losses at the last equity, in place."""
+    watch = losses[0]
+    watch.daily_loss = loss_from(watch.day_equity, watch.equity)
+    watch.drawdown = loss_from(watch.peak, watch.equity)
+
+
+@njit(cache=True)
+def forget_losses(losses: Records) -> None:
+    """Measure both losses from the last equity on, in place."""
+    watch = losses[0]
+    watch.day_equity = watch.equity
+    watch.peak = watch.equity
+    measure_losses(losses)
+
+
+@njit(cache=True)
+def note_equity(losses: Records, ts_ns: int, equity: float) -> bool:
+    """Take the equity at an instant, in place; return whether a new day began."""
+    watch = losses[0]
+    day = (ts_ns - watch.day_start_ns) // _DAY_NS
+    new_day: bool = day > watch.day
+    if watch.day == NO_DAY:
+        watch.day_equity = equity
+        watch.peak = equity
+    elif new_day:
+        watch.day_equity = watch.equity
+    if new_day:
+        watch.day = day
+    watch.equity = equity
+    watch.peak = max(watch.peak, equity)
+    measure_losses(losses)
+    return new_day

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from risk.kernels import LOSSES, NO_DAY, forget_losses, loss_beyond, measure_losses, note_equity
 from trader.core.orders import DenialReason
 
 __all__ = ["LossWatch"]
-
-_DAY_NS = 86_400_000_000_000
-_ROUNDING = 1e-12
 
 
 class LossWatch:
@@ -41,45 +41,40 @@ class LossWatch:
     def __init__(self, max_daily_loss: float, max_drawdown: float, *, day_start_ns: int = 0) -> None:
         self.max_daily_loss = max_daily_loss
         self.max_drawdown = max_drawdown
-        self._day_start_ns = day_start_ns
-        self._day: int | None = None
-        self._day_equity = 0.0
-        self._peak = 0.0
-        self._equity = 0.0
-        self.daily_loss = 0.0
+        self.record = np.zeros(1, LOSSES)
+        """Everything it knows, as compiled loops read and write it."""
+        self.record["day"] = NO_DAY
+        self.record["day_start_ns"] = day_start_ns
+        self.record["max_daily_loss"] = max_daily_loss
+        self.record["max_drawdown"] = max_drawdown
+
+    @property
+    def daily_loss(self) -> float:
         """Loss of the day so far."""
-        self.drawdown = 0.0
+        return float(self.record["daily_loss"][0])
+
+    @property
+    def drawdown(self) -> float:
         """Loss from the peak."""
+        return float(self.record["drawdown"][0])
 
     def update(self, ts_ns: int, equity: float) -> bool:
         """Take the equity at an instant; return whether a new day began."""
-        day = (ts_ns - self._day_start_ns) // _DAY_NS
-        new_day = self._day is None or day > self._day
-        if self._day is None:
-            self._day_equity = self._peak = equity
-        elif new_day:
-            self._day_equity = self._equity
-        if new_day:
-            self._day = day
-        self._equity = equity
-        self._peak = max(self._peak, equity)
-        self._measure()
-        return new_day
+        return bool(note_equity(self.record, ts_ns, equity))
 
     def accept(self) -> None:
         """Measure both losses from the last equity on."""
-        self._day_equity = self._peak = self._equity
-        self._measure()
+        forget_losses(self.record)
 
     @property
     def too_much_in_a_day(self) -> bool:
         """Whether the day's loss is beyond its limit."""
-        return self.daily_loss > self.max_daily_loss + _ROUNDING
+        return bool(loss_beyond(self.daily_loss, self.max_daily_loss))
 
     @property
     def too_far_from_peak(self) -> bool:
         """Whether the drawdown is beyond its limit."""
-        return self.drawdown > self.max_drawdown + _ROUNDING
+        return bool(loss_beyond(self.drawdown, self.max_drawdown))
 
     def measured(self, rule: DenialReason) -> tuple[float, float]:
         """Return what a rule measures now and its limit; zeros for a rule that is not about losses."""
@@ -91,18 +86,13 @@ class LossWatch:
 
     def state(self) -> dict[str, Any]:
         """Return everything needed to go on, ready for JSON."""
-        return {"day": self._day, "day_equity": self._day_equity, "peak": self._peak, "equity": self._equity}
+        day = int(self.record["day"][0])
+        numbers = {name: float(self.record[name][0]) for name in ("day_equity", "peak", "equity")}
+        return {"day": None if day == NO_DAY else day, **numbers}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` returned."""
-        self._day = state["day"]
-        self._day_equity, self._peak, self._equity = state["day_equity"], state["peak"], state["equity"]
-        self._measure()
-
-    def _measure(self) -> None:
-        self.daily_loss = _loss(self._equity, self._day_equity)
-        self.drawdown = _loss(self._equity, self._peak)
-
-
-def _loss(equity: float, reference: float) -> float:
-    return max(1.0 - equity / reference, 0.0) if reference > 0.0 else 0.0
+        self.record["day"] = NO_DAY if state["day"] is None else state["day"]
+        for name in ("day_equity", "peak", "equity"):
+            self.record[name] = state[name]
+        measure_losses(self.record)

@@ -159,8 +159,8 @@ def trade(arena: Arena, settings: Settings, columns: Mapping[str, tuple[str, ...
     traded = np.arange(arena.split, len(past.data), dtype=np.int64)
     scores = np.full(past.data.closes.shape, np.nan)
     scores[traded] = model.predict_panel(*past_of(features, traded, model.context))
-    decisions = follow_scores(past.panel, scores, settings, arena.split, len(past.data))
-    equity = np.array([decision.equity for decision in decisions])
+    blocks = follow_scores(past.panel, scores, settings, arena.split, len(past.data))
+    equity = np.concatenate([block.equity for block in blocks])
     returns: FloatArray = np.diff(equity) / equity[:-1]
     return returns
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from trader.core.decision import Decision
+from trader.core.decision import DecisionBlock
 from trader.core.protocols import Predictor
 from trader.engine.build import build_decider, build_shard
 from trader.engine.journal import Journal
@@ -43,9 +43,9 @@ def run_backtest(
     monitor = Monitor(plan.run_id, plan.mode, universe, span)
     journal = Journal(get_logger(run_id=plan.run_id, part="decision"), plan.run_id, universe)
 
-    def watch(decision: Decision, latency_ns: int | None) -> None:
-        monitor.on_decision(decision, latency_ns)
-        journal.on_decision(decision, latency_ns)
+    def watch(decisions: DecisionBlock, latency_ns: int | None) -> None:
+        monitor.on_decisions(decisions, latency_ns)
+        journal.on_decisions(decisions, latency_ns)
 
     ids = np.arange(len(universe), dtype=np.int32)
 
@@ -58,7 +58,7 @@ def run_backtest(
         predictor=predictor or load_ensemble(plan.model_dir),
         store=store,
         commit_every=_COMMIT_EVERY,
-        on_decision=watch,
+        on_decisions=watch,
     )
     shard = build_shard(plan.info, ids, plan.settings)
     shown = time.monotonic()

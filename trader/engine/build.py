@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trader.core.clock import Clock
-from trader.core.decision import Decision
+from trader.core.decision import DecisionBlock
 from trader.core.protocols import FeedInfo, Predictor
 from trader.engine.decider import Decider
 from trader.engine.recorder import Recorder
@@ -44,7 +44,7 @@ def build_decider(
     store: Store,
     commit_every: int,
     clock: Clock | None = None,
-    on_decision: Callable[[Decision, int | None], None] | None = None,
+    on_decisions: Callable[[DecisionBlock, int | None], None] | None = None,
 ) -> Decider:
     """Return the decider of a run, set to where the store says the run has come.
 
@@ -66,7 +66,7 @@ def build_decider(
         start_ns=start_ns,
         weights=EnsembleWeights(store).schedule(settings.models.ensemble),
         clock=clock,
-        on_decision=on_decision,
+        on_decisions=on_decisions,
     )
     state = store.loop_state(run_id)
     if state is not None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trader.core.clock import Clock
-from trader.core.decision import Decision
+from trader.core.decision import DecisionBlock
 from trader.core.orders import TradingState
 from trader.core.protocols import Predictor
 from trader.engine.join import join_shards
@@ -54,8 +54,8 @@ class Decider:
     clock : Clock, optional
         Measures the latency of decisions: from the arrival of an instant's last bar to the end of its decision.
         None measures nothing.
-    on_decision : callable, optional
-        Told of each decision and its latency in ns, or None.
+    on_decisions : callable, optional
+        Told of decisions, in order, and of the latency in ns of each of them, or None.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Decider:
         start_ns: int,
         weights: WeightSchedule | None = None,
         clock: Clock | None = None,
-        on_decision: Callable[[Decision, int | None], None] | None = None,
+        on_decisions: Callable[[DecisionBlock, int | None], None] | None = None,
     ) -> None:
         self._symbol_ids = symbol_ids
         self._cross_section = cross_section
@@ -79,7 +79,7 @@ class Decider:
         self._start_ns = start_ns
         self._weights = weights or WeightSchedule()
         self._clock = clock
-        self._on_decision = on_decision
+        self._on_decisions = on_decisions
         self._past = PastFeatures(predictor.context)
         self._early: list[dict[int, ShardOutput]] = [{} for _ in symbol_ids]
         self._queues: list[collections.deque[ShardOutput]] = [collections.deque() for _ in symbol_ids]
@@ -152,18 +152,14 @@ class Decider:
         features = self._whole(joined.features[first:])
         prediction = self._predictor(*self._past.before(features))
         prediction = self._weights.apply(prediction, joined.panel.ts_ns[first:])
-        for row in range(features.shape[0]):
-            decision = self._loop.step(
-                self.counters.decisions,
-                joined.panel.slice_at(first + row),
-                prediction.score[row],
-                {name: score[row] for name, score in prediction.members.items()},
-            )
+        panel, row = joined.panel.rows(first, len(joined.panel)), 0
+        for block in self._loop.steps(self.counters.decisions, panel, prediction.score, prediction.members):
             latency_ns = self._clock.now_ns() - arrived_ns if self._clock is not None else None
-            self._recorder.add(decision, features[row], latency_ns, seq)
-            self.counters.decisions += 1
-            if self._on_decision is not None:
-                self._on_decision(decision, latency_ns)
+            self._recorder.add(block, features[row : row + len(block)], latency_ns, seq)
+            row += len(block)
+            self.counters.decisions += len(block)
+            if self._on_decisions is not None:
+                self._on_decisions(block, latency_ns)
         self._past.add(features)
 
     def _whole(self, own: NDArray[np.float64]) -> NDArray[np.float64]:

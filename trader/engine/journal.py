@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
-from trader.core.decision import Decision
+from trader.core.decision import DecisionBlock, Incidents
 from trader.core.events import trace_id_of
 from trader.core.market import Universe
 from trader.core.orders import format_order_id
@@ -29,16 +30,22 @@ class Journal:
         self._run_id = run_id
         self._symbols = universe.symbols
 
-    def on_decision(self, decision: Decision, latency_ns: int | None) -> None:
-        """Log one decision."""
-        self._log.debug(
-            "decision", seq=decision.seq, equity=decision.equity, fills=len(decision.fills), latency_ns=latency_ns
-        )
-        rejected = [withdrawal for withdrawal in decision.withdrawals if withdrawal.rejected]
-        if not (decision.denials or rejected or decision.state_changes):
+    def on_decisions(self, decisions: DecisionBlock, latency_ns: int | None) -> None:
+        """Log decisions, each of the given latency."""
+        if self._log.is_enabled_for(logging.DEBUG):
+            for seq, equity, fills in zip(
+                decisions.seq.tolist(), decisions.equity.tolist(), decisions.n_fills.tolist(), strict=True
+            ):
+                self._log.debug("decision", seq=seq, equity=equity, fills=fills, latency_ns=latency_ns)
+        for row, incidents in decisions.incidents.items():
+            self._report(int(decisions.seq[row]), int(decisions.ts_ns[row]), incidents)
+
+    def _report(self, seq: int, ts_ns: int, incidents: Incidents) -> None:
+        rejected = [withdrawal for withdrawal in incidents.withdrawals if withdrawal.rejected]
+        if not (incidents.denials or rejected or incidents.state_changes):
             return
-        log = self._log.bind(trace_id=trace_id_of(self._run_id, decision.seq), seq=decision.seq, ts_ns=decision.ts_ns)
-        for denial in decision.denials:
+        log = self._log.bind(trace_id=trace_id_of(self._run_id, seq), seq=seq, ts_ns=ts_ns)
+        for denial in incidents.denials:
             log.warning(
                 "order_denied",
                 symbol=self._symbols[denial.symbol_id],
@@ -54,7 +61,7 @@ class Journal:
                 order_id=format_order_id(withdrawal.order_id),
                 reason=withdrawal.reason,
             )
-        for change in decision.state_changes:
+        for change in incidents.state_changes:
             log.warning(
                 "trading_state",
                 previous=change.previous.value,

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from trader.core.decision import Decision
+from trader.core.decision import DecisionBlock
 from trader.core.market import Universe
 from trader.core.orders import TradingState
 from trader.reporting.status import PositionLine, RunStatus
@@ -26,7 +26,7 @@ class Monitor:
         self._mode = mode
         self._universe = universe
         self._span_ns = span_ns
-        self._last: Decision | None = None
+        self._last: DecisionBlock | None = None
         self._initial: float | None = None
         self._accepted = 0
         self._fills = 0
@@ -34,31 +34,32 @@ class Monitor:
         self._latency = LatencyRecorder()
         self._samples: collections.deque[tuple[float, int]] = collections.deque()
 
-    def on_decision(self, decision: Decision, latency_ns: int | None) -> None:
-        """Count one decision."""
+    def on_decisions(self, decisions: DecisionBlock, latency_ns: int | None) -> None:
+        """Count decisions, each of the given latency."""
         if self._initial is None:
-            self._initial = decision.equity
-        self._last = decision
-        self._accepted += len(decision.orders)
-        self._fills += len(decision.fills)
-        for denial in decision.denials:
-            self._denied[denial.reason.value] += 1
+            self._initial = float(decisions.equity[0])
+        self._last = decisions
+        self._accepted += len(decisions.orders)
+        self._fills += len(decisions.fills)
+        for incidents in decisions.incidents.values():
+            self._denied.update(denial.reason.value for denial in incidents.denials)
         if latency_ns is not None:
-            self._latency.record(latency_ns)
+            self._latency.record(latency_ns, len(decisions))
 
     def status(
         self, *, ticks: int, bars: int, decisions: int, state: TradingState, restarts: int = 0, message: str = ""
     ) -> RunStatus:
         """Return the status now; rates are over the last seconds between calls."""
         last = self._last
-        ts_ns = last.ts_ns if last else 0
+        ts_ns = int(last.ts_ns[-1]) if last else 0
         progress = float("nan")
         if self._span_ns is not None:
             start, end = self._span_ns
             progress = min(max((ts_ns - start) / max(end - start, 1), 0.0), 1.0)
-        equity = last.equity if last else float("nan")
+        equity = float(last.equity[-1]) if last else float("nan")
         initial = self._initial or float("nan")
-        values = np.nan_to_num(last.positions * last.prices) if last else np.zeros(len(self._universe))
+        positions = last.positions[-1] if last else np.zeros(len(self._universe))
+        values = np.nan_to_num(positions * last.prices[-1]) if last else positions
         weights = values / equity if last else values
         return RunStatus(
             run_id=self._run_id,
@@ -66,12 +67,12 @@ class Monitor:
             progress=progress,
             ts_ns=ts_ns,
             equity=equity,
-            cash=last.cash if last else float("nan"),
+            cash=float(last.cash[-1]) if last else float("nan"),
             pnl=equity - initial,
             pnl_pct=equity / initial - 1.0,
             gross=float(np.abs(weights).sum()),
             net=float(weights.sum()),
-            positions=self._lines(last, values, weights),
+            positions=self._lines(positions, values, weights),
             ticks_total=ticks,
             ticks_per_s=self._rate(ticks + bars),
             bars_total=bars,
@@ -86,14 +87,12 @@ class Monitor:
             message=message,
         )
 
-    def _lines(self, last: Decision | None, values: np.ndarray, weights: np.ndarray) -> tuple[PositionLine, ...]:
-        if last is None:
-            return ()
-        held = [i for i in np.argsort(-np.abs(weights), kind="stable") if last.positions[i] != 0.0]
+    def _lines(self, positions: np.ndarray, values: np.ndarray, weights: np.ndarray) -> tuple[PositionLine, ...]:
+        held = [i for i in np.argsort(-np.abs(weights), kind="stable") if positions[i] != 0.0]
         return tuple(
             PositionLine(
                 symbol=self._universe.symbols[i],
-                quantity=float(last.positions[i]),
+                quantity=float(positions[i]),
                 value=float(values[i]),
                 weight=float(weights[i]),
             )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trader.core.decision import Decision
+from trader.core.decision import DecisionBlock
 from trader.core.events import trace_id_of
 from trader.storage import Store
 
@@ -37,7 +37,8 @@ class Recorder:
         self._run_id = run_id
         self._commit_every = commit_every
         self._every_feature = every_feature
-        self._decisions: list[Decision] = []
+        self._blocks: list[DecisionBlock] = []
+        self._count = 0
         self._traces: list[str] = []
         self._latency: list[int | None] = []
         self._features: list[NDArray[np.float64] | None] = []
@@ -46,27 +47,34 @@ class Recorder:
     @property
     def is_due(self) -> bool:
         """Whether enough has gathered for a commit."""
-        return len(self._decisions) >= self._commit_every
+        return self._count >= self._commit_every
 
-    def add(self, decision: Decision, features: NDArray[np.float64], latency_ns: int | None, feed_seq: int) -> None:
-        """Keep a decision on feed batch `feed_seq`; features are of shape (n_symbols, n_features)."""
-        self._decisions.append(decision)
-        self._traces.append(trace_id_of(self._run_id, decision.seq))
-        self._latency.append(latency_ns)
-        wanted = self._every_feature or len(decision.orders) or decision.denials
-        self._features.append(features if wanted else None)
-        self._feed_seq.append(feed_seq)
+    def add(
+        self, decisions: DecisionBlock, features: NDArray[np.float64], latency_ns: int | None, feed_seq: int
+    ) -> None:
+        """Keep decisions on feed batch `feed_seq`; features are of shape (n_decisions, n_symbols, n_features).
+
+        Each decision has the latency given.
+        """
+        count = len(decisions)
+        keep = [True] * count if self._every_feature else decisions.wanted_orders().tolist()
+        self._blocks.append(decisions)
+        self._count += count
+        self._traces += [trace_id_of(self._run_id, seq) for seq in decisions.seq.tolist()]
+        self._latency += [latency_ns] * count
+        self._features += [seen if kept else None for seen, kept in zip(features, keep, strict=True)]
+        self._feed_seq += [feed_seq] * count
 
     def commit(self, loop_state: Mapping[str, Any]) -> None:
         """Write everything kept and the state, in one transaction."""
         self._store.append(
             self._run_id,
-            self._decisions,
+            self._blocks,
             traces=self._traces,
             loop_state=loop_state,
             latency_ns=self._latency,
             features=self._features,
             feed_seq=self._feed_seq,
         )
-        self._decisions, self._traces, self._latency, self._features = [], [], [], []
-        self._feed_seq = []
+        self._blocks, self._count = [], 0
+        self._traces, self._latency, self._features, self._feed_seq = [], [], [], []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from trader.core.decision import Decision
+from trader.core.decision import DecisionBlock
 from trader.core.errors import DataError
 from trader.core.market import BarPanel
 from trader.core.orders import FillBatch
@@ -53,15 +53,15 @@ def trade_scores(
     if not scored.size:
         raise DataError("scores hold no number; nothing can be traded")
     first, stop = int(scored[0]), int(scored[-1]) + 1
-    decisions = follow_scores(panel, scores, settings, first, stop)
+    blocks = follow_scores(panel, scores, settings, first, stop)
     costs = settings.execution
-    prices = np.array([decision.prices for decision in decisions])
+    prices = np.concatenate([block.prices for block in blocks])
     return performance(
         panel.ts_ns[first:stop],
-        np.array([decision.equity for decision in decisions]),
-        positions=np.array([decision.positions for decision in decisions]),
+        np.concatenate([block.equity for block in blocks]),
+        positions=np.concatenate([block.positions for block in blocks]),
         prices=prices,
-        fills=FillBatch.concat([decision.fills for decision in decisions]),
+        fills=FillBatch.concat([block.fills for block in blocks]),
         score=scores[first:stop],
         outcome=forward_returns(panel.close, settings.models.horizon)[first:stop],
         periods_per_year=settings.sizing.bars_per_year,
@@ -78,8 +78,10 @@ def trade_scores(
     )
 
 
-def follow_scores(panel: BarPanel, scores: FloatArray, settings: Settings, first: int, stop: int) -> list[Decision]:
+def follow_scores(
+    panel: BarPanel, scores: FloatArray, settings: Settings, first: int, stop: int
+) -> list[DecisionBlock]:
     """Return the decisions on the rows from `first` to before `stop`; those before warm up the estimates of risk."""
     loop = DecisionLoop(panel.n_symbols, sizing=settings.sizing, execution=settings.execution, gate=settings.risk)
     loop.warm_up(panel.rows(0, first))
-    return [loop.step(seq, panel.slice_at(row), scores[row], {}) for seq, row in enumerate(range(first, stop))]
+    return list(loop.steps(0, panel.rows(first, stop), scores[first:stop], {}))

@@ -12,27 +12,31 @@ from trader.core.market import MarketSlice
 from trader.core.orders import FillBatch, OrderBatch
 from trader.core.protocols import BrokerUpdate, Withdrawal
 from trader.core.snapshot import pack, unpack
-from trader.execution.liquidity import DailyLiquidity
+from trader.execution.liquidity import DailyLiquidity, LiquidityArrays
 from trader.execution.matching import (
     ENDED_BY_NUMBER,
     ENDED_BY_TIME,
     KNOWN,
+    LAST_ID,
+    N_OPEN,
     OPEN_ORDER,
     REJECTIONS,
+    REPLACED,
     TERMS,
+    BookArrays,
     admit_orders,
     match_orders,
 )
 from trader.settings.sections import ExecutionSettings
 
-__all__ = ["PaperBroker"]
+__all__ = ["PaperBroker", "withdrawals_of"]
 
 FloatArray = NDArray[np.float64]
 
 _FILL = FillBatch.record_dtype()
 _NOTHING = BrokerUpdate(FillBatch.empty())
 _BAR_ROWS = ("open", "high", "low", "close", "volume", "spread")
-_ENDINGS = {ENDED_BY_TIME: "immediate_or_cancel", ENDED_BY_NUMBER: "too_many_fills"}
+_ENDINGS = {ENDED_BY_TIME: "immediate_or_cancel", ENDED_BY_NUMBER: "too_many_fills", REPLACED: "replaced"}
 
 
 class PaperBroker:
@@ -73,8 +77,22 @@ class PaperBroker:
         self._liquidity = DailyLiquidity(n_symbols)
         self._book = np.zeros(max(64, n_symbols), OPEN_ORDER)
         self._unfilled = np.empty_like(self._book)
-        self._n_open = 0
-        self._last_id = -1
+        self._counts = np.array([0, -1], np.int64)
+
+    @property
+    def n_open(self) -> int:
+        """How many orders are open."""
+        return int(self._counts[N_OPEN])
+
+    @property
+    def book(self) -> BookArrays:
+        """Open orders, for a compiled loop; there is room for one order a symbol at least."""
+        return BookArrays(self._book, self._counts, self._terms, self._latency_ns)
+
+    @property
+    def liquidity(self) -> LiquidityArrays:
+        """What impact is estimated with, for a compiled loop."""
+        return self._liquidity.arrays
 
     def submit(self, orders: OrderBatch) -> tuple[Withdrawal, ...]:
         """Accept orders; return those it rejects. An id it already knows is ignored."""
@@ -82,9 +100,9 @@ class PaperBroker:
             return ()
         self._make_room(len(orders))
         codes = np.empty(len(orders), np.int8)
-        self._n_open, n_rejected, self._last_id = admit_orders(
+        self._counts[N_OPEN], n_rejected, self._counts[LAST_ID] = admit_orders(
             self._book,
-            self._n_open,
+            self.n_open,
             orders.order_id,
             orders.symbol_id,
             orders.side,
@@ -95,7 +113,7 @@ class PaperBroker:
             orders.ts_ns,
             self._latency_ns,
             self._n_symbols,
-            self._last_id,
+            int(self._counts[LAST_ID]),
             codes,
         )
         if not n_rejected:
@@ -113,32 +131,32 @@ class PaperBroker:
 
     def cancel_all(self, reason: str) -> tuple[Withdrawal, ...]:
         """Withdraw every open order."""
-        if not self._n_open:
+        if not self.n_open:
             return ()
-        withdrawn = tuple(_withdrawal(order, reason) for order in self._book[: self._n_open])
-        self._n_open = 0
+        withdrawn = tuple(_withdrawal(order, reason) for order in self._book[: self.n_open])
+        self._counts[N_OPEN] = 0
         return withdrawn
 
     def on_slice(self, market: MarketSlice) -> BrokerUpdate:
         """Let open orders meet the market; return fills in order of order id."""
         self._liquidity.begin(market.ts_ns)
-        update = self._match(market) if self._n_open else _NOTHING
+        update = self._match(market) if self.n_open else _NOTHING
         self._liquidity.add(market.close, market.volume)
         return update
 
     def open_quantity(self) -> FloatArray:
         """Return the signed quantity still working per symbol, shape (n_symbols,)."""
         quantity = np.zeros(self._n_symbols)
-        if self._n_open:
-            working = self._book[: self._n_open]
+        if self.n_open:
+            working = self._book[: self.n_open]
             np.add.at(quantity, working["symbol_id"], working["side"] * working["remaining"])
         return quantity
 
     def state(self) -> dict[str, Any]:
         """Return everything needed to go on, as JSON-ready values."""
         return {
-            "book": pack(self._book[: self._n_open]),
-            "last_id": self._last_id,
+            "book": pack(self._book[: self.n_open]),
+            "last_id": int(self._counts[LAST_ID]),
             "liquidity": self._liquidity.state(),
         }
 
@@ -146,21 +164,20 @@ class PaperBroker:
         """Go on from what `state` returned."""
         self._liquidity.restore(state["liquidity"])
         working = unpack(state["book"], OPEN_ORDER)
-        self._n_open = 0
+        self._counts[N_OPEN] = 0
         self._make_room(working.size)
         self._book[: working.size] = working
-        self._n_open = working.size
-        self._last_id = int(state["last_id"])
+        self._counts[:] = working.size, state["last_id"]
 
     def _match(self, market: MarketSlice) -> BrokerUpdate:
         # Copies have one memory layout whatever the source: the kernel is compiled once.
         for row, name in enumerate(_BAR_ROWS):
             self._bars[row] = getattr(market, name)
         self._ts_open_ns[:] = market.ts_open_ns
-        fills = np.empty(self._n_open, _FILL)
-        self._n_open, n_fills, n_unfilled = match_orders(
+        fills = np.empty(self.n_open, _FILL)
+        self._counts[N_OPEN], n_fills, n_unfilled = match_orders(
             self._book,
-            self._n_open,
+            self.n_open,
             market.ts_ns,
             self._ts_open_ns,
             self._bars,
@@ -170,17 +187,19 @@ class PaperBroker:
             fills,
             self._unfilled,
         )
-        withdrawn: tuple[Withdrawal, ...] = ()
-        if n_unfilled:
-            ended = self._unfilled[:n_unfilled]
-            withdrawn = tuple(_withdrawal(order, _ENDINGS[int(order["status"])]) for order in ended)
+        withdrawn = withdrawals_of(self._unfilled[:n_unfilled]) if n_unfilled else ()
         return BrokerUpdate(FillBatch.from_records(fills[:n_fills]) if n_fills else _NOTHING.fills, withdrawn)
 
     def _make_room(self, count: int) -> None:
-        if self._n_open + count > self._book.size:
-            book = np.zeros(2 * (self._n_open + count), OPEN_ORDER)
-            book[: self._n_open] = self._book[: self._n_open]
+        if self.n_open + count > self._book.size:
+            book = np.zeros(2 * (self.n_open + count), OPEN_ORDER)
+            book[: self.n_open] = self._book[: self.n_open]
             self._book, self._unfilled = book, np.empty_like(book)
+
+
+def withdrawals_of(orders: NDArray[np.void]) -> tuple[Withdrawal, ...]:
+    """Return what is told of orders that ended unfilled, records of `OPEN_ORDER` whose status says why."""
+    return tuple(_withdrawal(order, _ENDINGS[int(order["status"])]) for order in orders)
 
 
 def _withdrawal(order: np.void, reason: str) -> Withdrawal:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["fill_order_records"]
+__all__ = ["PlanTerms", "fill_order_records", "whole_lots"]
 
 FloatArray = NDArray[np.float64]
 Records = NDArray[np.record]
@@ -14,6 +16,16 @@ Records = NDArray[np.record]
 _SIDES = (-1, 1)
 _LIMIT = 1
 _GTC = 0
+
+
+class PlanTerms(NamedTuple):
+    """How orders are made: whole lots, no less than a value in currency, and a limit price if the kind is LIMIT."""
+
+    lot: float
+    min_value: float
+    kind: int
+    offset: float
+    """Relative distance of a limit from the last price, towards the other side if positive."""
 
 
 @njit(cache=True)
@@ -30,10 +42,7 @@ def fill_order_records(
     positions: FloatArray,
     prices: FloatArray,
     equity: float,
-    lot: float,
-    min_value: float,
-    kind: int,
-    offset: float,
+    terms: PlanTerms,
     first_id: int,
     ts_ns: int,
 ) -> int:
@@ -49,16 +58,16 @@ def fill_order_records(
             if target[s] == 0.0:
                 quantity = abs(positions[s])
             else:
-                quantity = whole_lots(abs(change) * equity / prices[s], lot)
-                if quantity <= 0.0 or quantity * prices[s] < min_value:
+                quantity = whole_lots(abs(change) * equity / prices[s], terms.lot)
+                if quantity <= 0.0 or quantity * prices[s] < terms.min_value:
                     continue
             order = records[count]
             order.order_id = first_id + count
             order.symbol_id = s
             order.side = side
             order.quantity = quantity
-            order.kind = kind
-            order.limit_price = prices[s] * (1.0 + side * offset) if kind == _LIMIT else np.nan
+            order.kind = terms.kind
+            order.limit_price = prices[s] * (1.0 + side * terms.offset) if terms.kind == _LIMIT else np.nan
             order.time_in_force = _GTC
             order.ts_ns = ts_ns
             order.reference_price = prices[s]

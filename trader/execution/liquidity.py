@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from trader.core.snapshot import pack, restore_into
 
-__all__ = ["DailyLiquidity"]
+__all__ = ["DailyLiquidity", "LiquidityArrays", "add_bars", "begin_instant"]
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 Records = NDArray[np.record]
 
 _DAY_NS = 86_400_000_000_000
@@ -36,6 +37,15 @@ _NAME = np.dtype(
 )
 
 
+class LiquidityArrays(NamedTuple):
+    """What `begin_instant` and `add_bars` keep, a row a symbol; `day` is the running one, shape (1,)."""
+
+    names: NDArray[Any]
+    volatility: FloatArray
+    volume: FloatArray
+    day: IntArray
+
+
 @njit(cache=True)
 def close_day(names: Records, volatility: FloatArray, volume: FloatArray) -> None:
     """Move the day's close and volume of each name into its averages, in place, and begin a new day."""
@@ -53,6 +63,14 @@ def close_day(names: Records, volatility: FloatArray, volume: FloatArray) -> Non
             name.volume_weight = _DECAY * name.volume_weight + 1.0
             volume[s] = name.volume_sum / name.volume_weight
             name.day_volume = np.nan
+
+
+@njit(cache=True)
+def begin_instant(names: Records, volatility: FloatArray, volume: FloatArray, day: IntArray, ts_ns: int) -> None:
+    """Close the running day, in place, if `ts_ns` lies in a later one."""
+    if ts_ns // _DAY_NS > day[0]:
+        close_day(names, volatility, volume)
+        day[0] = ts_ns // _DAY_NS
 
 
 @njit(cache=True)
@@ -85,14 +103,16 @@ class DailyLiquidity:
         self._names = np.zeros(n_symbols, _NAME)
         for field in ("day_close", "day_volume", "previous_close"):
             self._names[field] = np.nan
-        self._day = -1
+        self._day = np.full(1, -1, np.int64)
+
+    @property
+    def arrays(self) -> LiquidityArrays:
+        """What a compiled loop brings forward."""
+        return LiquidityArrays(self._names, self.volatility, self.volume, self._day)
 
     def begin(self, ts_ns: int) -> None:
         """Close the running day if `ts_ns` lies in a later one."""
-        day = ts_ns // _DAY_NS
-        if day > self._day:
-            close_day(self._names, self.volatility, self.volume)
-            self._day = day
+        begin_instant(*self.arrays, ts_ns)
 
     def add(self, close: FloatArray, volume: FloatArray) -> None:
         """Add the bars of one slice, shape (n_symbols,), NaN where there is none."""
@@ -101,7 +121,7 @@ class DailyLiquidity:
     def state(self) -> dict[str, Any]:
         """Return everything needed to go on, ready for JSON."""
         return {
-            "day": self._day,
+            "day": int(self._day[0]),
             "names": pack(self._names),
             "volatility": pack(self.volatility),
             "volume": pack(self.volume),
@@ -109,7 +129,7 @@ class DailyLiquidity:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` returned."""
-        self._day = int(state["day"])
+        self._day[0] = state["day"]
         restore_into(self._names, state["names"], "names")
         restore_into(self.volatility, state["volatility"], "volatility")
         restore_into(self.volume, state["volume"], "volume")

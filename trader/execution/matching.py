@@ -6,6 +6,8 @@ began by then, else its close. The rules are stated in `trader.execution.broker`
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -19,10 +21,15 @@ __all__ = [
     "ENDED_BY_TIME",
     "ENDED_FILLED",
     "KNOWN",
+    "LAST_ID",
+    "N_OPEN",
     "OPEN_ORDER",
     "REJECTIONS",
+    "REPLACED",
     "TERMS",
     "WORKING",
+    "BookArrays",
+    "admissible",
     "admit_orders",
     "match_orders",
 ]
@@ -67,8 +74,11 @@ TERMS = np.dtype(
 )
 """The broker's terms as one record: fractions, currency and units as in `ExecutionSettings`."""
 
-WORKING, ENDED_FILLED, ENDED_BY_TIME, ENDED_BY_NUMBER = range(4)
-"""The status of an order: works on, filled, IOC over, as many fills as there are ids for them."""
+N_OPEN, LAST_ID = range(2)
+"""Places in `BookArrays.counts`: how many orders are open, and the highest id known."""
+
+WORKING, ENDED_FILLED, ENDED_BY_TIME, ENDED_BY_NUMBER, REPLACED = range(5)
+"""The status of an order: works on, filled, IOC over, as many fills as there are ids for them, replaced."""
 
 ADMITTED, KNOWN, BAD_QUANTITY, BAD_SYMBOL, BAD_LIMIT, BAD_SIDE, BAD_KIND = range(7)
 REJECTIONS = ("", "", "invalid_quantity", "unknown_symbol", "invalid_limit_price", "invalid_side", "unknown_kind")
@@ -79,6 +89,18 @@ DEFAULT_DAILY_VOLATILITY = 0.02
 
 _MARKET, _LIMIT = 0, 1
 _IOC = 1
+
+
+class BookArrays(NamedTuple):
+    """Open orders and the broker's terms, for compiled loops that match and admit."""
+
+    orders: NDArray[Any]
+    """Of `OPEN_ORDER`; the first ones are open."""
+    counts: IntArray
+    """Shape (2,), by `N_OPEN` and `LAST_ID`."""
+    terms: NDArray[Any]
+    """One record of `TERMS`."""
+    latency_ns: int
 
 
 @njit(cache=True)
@@ -95,6 +117,22 @@ def admission(side: int, quantity: float, kind: int, limit_price: float, symbol_
     if kind == _LIMIT and not (np.isfinite(limit_price) and limit_price > 0.0):
         return BAD_LIMIT
     return ADMITTED
+
+
+@njit(cache=True)
+def admissible(
+    symbol_id: NDArray[np.int32],
+    side: NDArray[np.int8],
+    quantity: FloatArray,
+    kind: NDArray[np.int8],
+    limit_price: FloatArray,
+    n_symbols: int,
+) -> bool:
+    """Return whether `admit_orders` would reject none of these."""
+    for row in range(symbol_id.size):
+        if admission(side[row], quantity[row], kind[row], limit_price[row], symbol_id[row], n_symbols) != ADMITTED:
+            return False
+    return True
 
 
 @njit(cache=True)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from trader.core.errors import DataError
 from trader.core.orders import ORDERS_PER_DECISION, OrderBatch, OrderKind, first_order_id
-from trader.execution.kernels import fill_order_records
+from trader.execution.kernels import PlanTerms, fill_order_records
 from trader.settings.sections import ExecutionSettings
 
 __all__ = ["OrderPlanner"]
@@ -34,10 +34,13 @@ class OrderPlanner:
     """
 
     def __init__(self, settings: ExecutionSettings) -> None:
-        self._lot = settings.lot_size
-        self._min_value = settings.min_order_value
-        self._kind = int(OrderKind.LIMIT if settings.order_kind == "limit" else OrderKind.MARKET)
-        self._offset = settings.limit_offset_bps * 1e-4
+        self.terms = PlanTerms(
+            lot=settings.lot_size,
+            min_value=settings.min_order_value,
+            kind=int(OrderKind.LIMIT if settings.order_kind == "limit" else OrderKind.MARKET),
+            offset=settings.limit_offset_bps * 1e-4,
+        )
+        """For compiled loops."""
 
     def plan(
         self,
@@ -75,10 +78,7 @@ class OrderPlanner:
             positions,
             prices,
             equity,
-            self._lot,
-            self._min_value,
-            self._kind,
-            self._offset,
+            self.terms,
             first_order_id(seq),
             ts_ns,
         )

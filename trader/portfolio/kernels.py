@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 __all__ = [
+    "LedgerArrays",
+    "MomentArrays",
+    "PriceArrays",
     "book_fills",
     "carry_prices",
     "mark_known",
@@ -20,6 +25,35 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+
+class LedgerArrays(NamedTuple):
+    """What a ledger holds, for compiled loops that book in it; as `book_fills` and `mark_known` take it."""
+
+    positions: FloatArray
+    average_cost: FloatArray
+    realised: FloatArray
+    totals: FloatArray
+    marks: FloatArray
+
+
+class PriceArrays(NamedTuple):
+    """Last prices and their times, shape (n_symbols,), as `carry_prices` takes them."""
+
+    prices: FloatArray
+    ts_ns: IntArray
+
+
+class MomentArrays(NamedTuple):
+    """Running second moments, as `update_moments` takes them."""
+
+    decay: float
+    square_sum: FloatArray
+    weight_sum: FloatArray
+    n_returns: IntArray
+    co_moment: FloatArray
+    min_observations: int
+    volatility: FloatArray
 
 
 @njit(cache=True)

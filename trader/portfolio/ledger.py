@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from trader.core.errors import DataError
 from trader.core.orders import FillBatch, first_fill_id
 from trader.core.snapshot import pack, restore_into
-from trader.portfolio.kernels import book_fills, mark_known, market_value, rises_above, unrealised_pnl
+from trader.portfolio.kernels import LedgerArrays, book_fills, mark_known, market_value, rises_above, unrealised_pnl
 
 __all__ = ["Ledger"]
 
@@ -68,6 +68,11 @@ class Ledger:
         self._seen: list[tuple[int, IntArray]] = []
         self._highest = -1
         self._first_unsettled = 0
+
+    @property
+    def arrays(self) -> LedgerArrays:
+        """What a compiled loop books fills in; it tells `booked` of those that may come again."""
+        return LedgerArrays(self.positions, self.average_cost, self.realised, self._totals, self._marks)
 
     @property
     def cash(self) -> float:
@@ -143,10 +148,18 @@ class Ledger:
                 f"0 to {self.positions.size - 1} are known"
             )
         if len(new):
-            self._seen.append((highest, new.fill_id))
-        self._highest = max(self._highest, highest)
+            self._remember(highest, new.fill_id)
         self.repeated_fills += count - len(new)
         return len(new)
+
+    def booked(self, fill_id: IntArray) -> None:
+        """Remember the ids of fills of one instant that were booked in `arrays`."""
+        if fill_id.size:
+            self._remember(int(fill_id.max()), fill_id)
+
+    def _remember(self, highest: int, fill_id: IntArray) -> None:
+        self._seen.append((highest, fill_id))
+        self._highest = max(self._highest, highest)
 
     def _new_ones(self, fills: FillBatch) -> FillBatch:
         known = {fill_id for _, ids in self._seen for fill_id in ids.tolist()}

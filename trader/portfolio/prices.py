@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trader.core.snapshot import pack, restore_into
-from trader.portfolio.kernels import carry_prices
+from trader.portfolio.kernels import PriceArrays, carry_prices
 
 __all__ = ["LastPrices"]
 
@@ -40,6 +40,11 @@ class LastPrices:
         """Close stamp of the bar each price comes from, shape (n_symbols,)."""
         self._close: FloatArray = np.empty(n_symbols)
         self._returns: FloatArray = np.empty(n_symbols)
+
+    @property
+    def arrays(self) -> PriceArrays:
+        """What a compiled loop carries forward."""
+        return PriceArrays(self.prices, self.ts_ns)
 
     def update(self, ts_ns: int, close: FloatArray) -> FloatArray:
         """Take the closes of one instant, shape (n_symbols,), NaN where there is no bar; return the returns.

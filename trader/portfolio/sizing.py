@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from trader.portfolio.sizing_kernels import target_weights
+from trader.portfolio.sizing_kernels import SizingLimits, target_weights
 from trader.portfolio.volatility import EwmaRisk
 from trader.settings.sections import SizingSettings
 
@@ -41,8 +41,17 @@ class Sizer:
     """
 
     def __init__(self, settings: SizingSettings) -> None:
-        self._settings = settings
-        self._target_variance = settings.target_volatility**2 / settings.bars_per_year
+        self.limits = SizingLimits(
+            target_variance=settings.target_volatility**2 / settings.bars_per_year,
+            max_weight=settings.max_weight,
+            max_gross=settings.max_gross,
+            max_net=settings.max_net,
+            max_turnover=settings.max_turnover,
+            band=settings.rebalance_band,
+            tilt=settings.tilt,
+            long_only=settings.long_only,
+        )
+        """For compiled loops."""
 
     def target(self, score: FloatArray, prices: FloatArray, current: FloatArray, risk: EwmaRisk) -> FloatArray:
         """Return target weights, shape (n_symbols,), always finite.
@@ -57,7 +66,6 @@ class Sizer:
             Weights held now; zero where the price is NaN.
         risk : EwmaRisk
         """
-        limits = self._settings
         target = np.empty(score.size)
         target_weights(
             np.array(score, np.float64),  # a copy has one memory layout whatever the source
@@ -65,14 +73,7 @@ class Sizer:
             current,
             risk.volatility,
             risk.co_moment,
-            self._target_variance,
-            limits.max_weight,
-            limits.max_gross,
-            limits.max_net,
-            limits.max_turnover,
-            limits.rebalance_band,
-            limits.tilt,
-            limits.long_only,
+            self.limits,
             target,
         )
         return target

@@ -6,12 +6,13 @@ Loops stand where array expressions could: those make numba compile its broadcas
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["fit_limits", "risk_multiplier", "standardise", "target_weights", "throttle"]
+__all__ = ["SizingLimits", "fit_limits", "risk_multiplier", "standardise", "target_weights", "throttle"]
 
 FloatArray = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -21,6 +22,19 @@ MAX_STANDARD_SCORE = 3.0
 
 VOLATILITY_FLOOR = 0.1
 """Share of the mean volatility below which none is believed: a price that hardly moves is stale, not safe."""
+
+
+class SizingLimits(NamedTuple):
+    """What a target must keep to, in weights; `target_variance` is per bar, `tilt` a share of gross."""
+
+    target_variance: float
+    max_weight: float
+    max_gross: float
+    max_net: float
+    max_turnover: float
+    band: float
+    tilt: float
+    long_only: bool
 
 
 @njit(cache=True)
@@ -175,14 +189,7 @@ def target_weights(
     current: FloatArray,
     volatility: FloatArray,
     co_moment: FloatArray,
-    target_variance: float,
-    max_weight: float,
-    max_gross: float,
-    max_net: float,
-    max_turnover: float,
-    band: float,
-    tilt: float,
-    long_only: bool,
+    limits: SizingLimits,
     target: FloatArray,
 ) -> None:
     """Write target weights, shape (n_symbols,)."""
@@ -193,10 +200,10 @@ def target_weights(
         active[i] = np.isfinite(score[i]) and np.isfinite(prices[i]) and volatility[i] > 0.0
         if not active[i]:
             held[i] = current[i]
-    shape = shape_of(standardise(score, active), volatility, active, tilt, long_only)
-    multiplier = risk_multiplier(shape, held, volatility, co_moment, target_variance)
+    shape = shape_of(standardise(score, active), volatility, active, limits.tilt, limits.long_only)
+    multiplier = risk_multiplier(shape, held, volatility, co_moment, limits.target_variance)
     for i in range(n):
         target[i] = held[i] + multiplier * shape[i]
-    fixed = settle_names(target, current, active, max_weight, band, long_only)
-    fit_limits(target, fixed, max_gross, max_net)
-    throttle(target, current, max_turnover)
+    fixed = settle_names(target, current, active, limits.max_weight, limits.band, limits.long_only)
+    fit_limits(target, fixed, limits.max_gross, limits.max_net)
+    throttle(target, current, limits.max_turnover)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trader.core.snapshot import pack, restore_into
-from trader.portfolio.kernels import update_moments
+from trader.portfolio.kernels import MomentArrays, update_moments
 
 __all__ = ["EwmaRisk"]
 
@@ -57,10 +57,10 @@ class EwmaRisk:
         self.volatility: FloatArray = np.full(n_symbols, np.nan)
         """Volatility per bar, shape (n_symbols,); NaN before `min_observations` returns."""
 
-    def update(self, returns: FloatArray) -> None:
-        """Take the returns of one instant, shape (n_symbols,), NaN where there is none."""
-        update_moments(
-            returns,
+    @property
+    def arrays(self) -> MomentArrays:
+        """What a compiled loop adds returns to."""
+        return MomentArrays(
             self._decay,
             self._square_sum,
             self._weight_sum,
@@ -69,6 +69,10 @@ class EwmaRisk:
             self._min_observations,
             self.volatility,
         )
+
+    def update(self, returns: FloatArray) -> None:
+        """Take the returns of one instant, shape (n_symbols,), NaN where there is none."""
+        update_moments(returns, *self.arrays)
 
     def correlation(self) -> FloatArray:
         """Return the correlation matrix, shape (n_symbols, n_symbols); NaN for a symbol that never moved."""

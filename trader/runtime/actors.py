@@ -27,7 +27,7 @@ import ray
 from numpy.typing import NDArray
 
 from trader.core.clock import SystemClock
-from trader.core.decision import Decision
+from trader.core.decision import DecisionBlock
 from trader.core.errors import OperationError
 from trader.core.orders import TradingState
 from trader.core.protocols import FeedBatch, FeedInfo, Predictor
@@ -289,13 +289,13 @@ class DecisionActor(_Actor):
             store=self._store,
             commit_every=context.settings.store.commit_every,
             clock=SystemClock(),
-            on_decision=self._on_decision,
+            on_decisions=self._on_decisions,
         )
 
-    def _on_decision(self, decision: Decision, latency_ns: int | None) -> None:
-        self._monitor.on_decision(decision, latency_ns)
-        self._watchers.on_decision(decision, latency_ns)
-        self._journal.on_decision(decision, latency_ns)
+    def _on_decisions(self, decisions: DecisionBlock, latency_ns: int | None) -> None:
+        self._monitor.on_decisions(decisions, latency_ns)
+        self._watchers.on_decisions(decisions, latency_ns)
+        self._journal.on_decisions(decisions, latency_ns)
 
     def reset(self, epoch: int) -> int:
         """Go back to the last commit; return the number of the last batch it holds."""

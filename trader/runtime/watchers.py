@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import start_http_server
 
-from trader.core.decision import Decision
+from trader.core.decision import DecisionBlock
 from trader.core.errors import OperationError
 from trader.core.events import trace_id_of
 from trader.settings import TelemetrySettings
@@ -44,13 +44,16 @@ class Watchers:
             self._metrics.add_bars(n_bars)
             self._metrics.add_drops("late", n_late)
 
-    def on_decision(self, decision: Decision, latency_ns: int | None) -> None:
-        """Count and publish a decision."""
-        if self._metrics is not None:
-            self._metrics.on_decision(decision, latency_ns)
-        if self._stream is not None:
-            trace_id = trace_id_of(self._run_id, decision.seq)
-            self._stream.publish_decision(decision, trace_id=trace_id, latency_ns=latency_ns)
+    def on_decisions(self, decisions: DecisionBlock, latency_ns: int | None) -> None:
+        """Count and publish decisions, each of the given latency."""
+        if self._metrics is None and self._stream is None:
+            return
+        for decision in decisions:
+            if self._metrics is not None:
+                self._metrics.on_decision(decision, latency_ns)
+            if self._stream is not None:
+                trace_id = trace_id_of(self._run_id, decision.seq)
+                self._stream.publish_decision(decision, trace_id=trace_id, latency_ns=latency_ns)
 
     def close(self) -> None:
         """Send what is left; nothing is published afterwards."""

@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["from_json", "names_json", "null_nan", "pack", "to_json", "unpack"]
+__all__ = ["ITEM_SIZE", "from_json", "names_json", "null_nan", "pack", "to_json", "unpack"]
 
 _F8 = np.dtype("<f8")
+
+ITEM_SIZE = _F8.itemsize
+"""Bytes that `pack` makes of a number."""
 
 
 def pack(values: NDArray[np.float64]) -> bytes:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trader.core.decision import Decision
+from trader.core.decision import DecisionBlock, Incidents
 from trader.core.errors import DataError
 from trader.core.events import Event, OrderCancelled, OrderDenied, OrderRejected, TradingStateChanged
 from trader.core.orders import FillBatch, OrderBatch, format_order_id
-from trader.storage.codec import names_json, null_nan, pack, to_json
+from trader.storage.codec import ITEM_SIZE, names_json, null_nan, pack, to_json
 from trader.storage.records import RunRecord
 from trader.storage.schema import runs
 
@@ -47,49 +46,43 @@ def run_row(run: RunRecord) -> Row:
     return tuple(to_json(value) if isinstance(value, Mapping | tuple) else value for value in values)
 
 
-def decision_rows(run: RunRecord, decisions: Sequence[Decision], extras: Extras) -> list[Row]:
+def decision_rows(run: RunRecord, blocks: Iterable[DecisionBlock], extras: Extras) -> list[Row]:
     """Return one row a decision; features are kept where they are given."""
     n_symbols, n_features = len(run.symbols), len(run.feature_names)
     rows: list[Row] = []
-    for i, d in enumerate(decisions):
-        features: bytes | None = None
-        if extras.features is not None:
-            wanted = extras.features[i]
-            if wanted is not None:
-                features = _packed("features", wanted, n_symbols * n_features)
-        latency = extras.latency_ns[i] if extras.latency_ns is not None else None
-        feed_seq = extras.feed_seq[i] if extras.feed_seq is not None else None
-        rows.append(
-            (
-                run.run_id,
-                int(d.seq),
-                int(d.ts_ns),
-                extras.traces[i],
-                _finite("equity", d.equity),
-                _finite("cash", d.cash),
-                None if latency is None else int(latency),
-                None if feed_seq is None else int(feed_seq),
-                _packed("positions", d.positions, n_symbols),
-                _packed("prices", d.prices, n_symbols),
-                _packed("score", d.score, n_symbols),
-                _packed("target", d.target, n_symbols),
-                names_json(tuple(d.members)),
-                b"".join([_packed(name, values, n_symbols) for name, values in d.members.items()]),
-                features,
-            )
+    for block in blocks:
+        count, own = len(block), slice(len(rows), len(rows) + len(block))
+        members = [_packed(name, scores, n_symbols) for name, scores in block.members.items()]
+        rows += zip(
+            [run.run_id] * count,
+            block.seq.tolist(),
+            block.ts_ns.tolist(),
+            extras.traces[own],
+            _finite("equity", block.equity),
+            _finite("cash", block.cash),
+            [None] * count if extras.latency_ns is None else extras.latency_ns[own],
+            [None] * count if extras.feed_seq is None else extras.feed_seq[own],
+            _packed("positions", block.positions, n_symbols),
+            _packed("prices", block.prices, n_symbols),
+            _packed("score", block.score, n_symbols),
+            _packed("target", block.target, n_symbols),
+            [names_json(tuple(block.members))] * count,
+            map(b"".join, zip(*members, strict=True)) if members else [b""] * count,
+            [None] * count if extras.features is None else _features(extras.features[own], n_symbols * n_features),
+            strict=True,
         )
     return rows
 
 
-def order_rows(run_id: str, decisions: Sequence[Decision]) -> list[Row]:
+def order_rows(run_id: str, blocks: Sequence[DecisionBlock]) -> list[Row]:
     """Return one row for every order that was wanted, accepted or denied."""
-    orders = OrderBatch.concat([d.orders for d in decisions])
+    orders = OrderBatch.concat([block.orders for block in blocks])
     n = len(orders)
     rows: list[Row] = list(
         zip(
             [run_id] * n,
             orders.order_id.tolist(),
-            _repeat_seq(decisions, [len(d.orders) for d in decisions]),
+            _repeat_seq(blocks, [block.n_orders for block in blocks]),
             orders.ts_ns.tolist(),
             orders.symbol_id.tolist(),
             ["accepted"] * n,
@@ -105,17 +98,17 @@ def order_rows(run_id: str, decisions: Sequence[Decision]) -> list[Row]:
             strict=True,
         )
     )
-    for d in decisions:
-        for denial in d.denials:
+    for _, seq, ts_ns, incidents in _incidents(blocks):
+        for denial in incidents.denials:
             value, limit = null_nan(np.array([denial.value, denial.limit], np.float64))
-            head = (run_id, int(denial.order_id), int(d.seq), int(d.ts_ns), int(denial.symbol_id))
+            head = (run_id, int(denial.order_id), seq, ts_ns, int(denial.symbol_id))
             rows.append((*head, "denied", str(denial.reason), value, limit, *[None] * 6))
     return rows
 
 
-def fill_rows(run_id: str, decisions: Sequence[Decision]) -> list[Row]:
+def fill_rows(run_id: str, blocks: Sequence[DecisionBlock]) -> list[Row]:
     """Return one row a fill; `seq` is the decision whose slice executed it."""
-    fills = FillBatch.concat([d.fills for d in decisions])
+    fills = FillBatch.concat([block.fills for block in blocks])
     for name in ("quantity", "price", "commission", "spread_cost", "impact_cost"):
         values = getattr(fills, name)
         if not np.isfinite(values).all():
@@ -125,7 +118,7 @@ def fill_rows(run_id: str, decisions: Sequence[Decision]) -> list[Row]:
             [run_id] * len(fills),
             fills.fill_id.tolist(),
             fills.order_id.tolist(),
-            _repeat_seq(decisions, [len(d.fills) for d in decisions]),
+            _repeat_seq(blocks, [block.n_fills for block in blocks]),
             fills.ts_ns.tolist(),
             fills.symbol_id.tolist(),
             fills.side.tolist(),
@@ -139,11 +132,11 @@ def fill_rows(run_id: str, decisions: Sequence[Decision]) -> list[Row]:
     )
 
 
-def decision_events(run: RunRecord, decisions: Sequence[Decision], traces: Sequence[str]) -> Iterable[Event]:
+def decision_events(run: RunRecord, blocks: Sequence[DecisionBlock], traces: Sequence[str]) -> Iterable[Event]:
     """Yield the denials, withdrawals and state changes of decisions as events."""
-    for d, trace_id in zip(decisions, traces, strict=True):
-        common: dict[str, Any] = {"run_id": run.run_id, "trace_id": trace_id, "ts_ns": int(d.ts_ns)}
-        for denial in d.denials:
+    for place, _, ts_ns, incidents in _incidents(blocks):
+        common: dict[str, Any] = {"run_id": run.run_id, "trace_id": traces[place], "ts_ns": ts_ns}
+        for denial in incidents.denials:
             yield OrderDenied(
                 order_id=format_order_id(int(denial.order_id)),
                 symbol=run.symbols[denial.symbol_id],
@@ -152,7 +145,7 @@ def decision_events(run: RunRecord, decisions: Sequence[Decision], traces: Seque
                 limit=float(denial.limit),
                 **common,
             )
-        for gone in d.withdrawals:
+        for gone in incidents.withdrawals:
             of: dict[str, Any] = {
                 "order_id": format_order_id(int(gone.order_id)),
                 "symbol": run.symbols[gone.symbol_id],
@@ -161,7 +154,7 @@ def decision_events(run: RunRecord, decisions: Sequence[Decision], traces: Seque
                 yield OrderRejected(reason=gone.reason, **of, **common)
             else:
                 yield OrderCancelled(reason=gone.reason, remaining=float(gone.remaining), **of, **common)
-        for change in d.state_changes:
+        for change in incidents.state_changes:
             yield TradingStateChanged(
                 previous=change.previous, current=change.current, who=change.who, why=change.why, **common
             )
@@ -175,18 +168,36 @@ def event_row(event: Event) -> Row:
     return (event.run_id, digest, event.trace_id, int(event.ts_ns), event.kind, payload)
 
 
-def _repeat_seq(decisions: Sequence[Decision], counts: Sequence[int]) -> list[int]:
-    repeated: list[int] = np.repeat(np.array([d.seq for d in decisions], np.int64), counts).tolist()
+def _features(features: Iterable[NDArray[np.float64] | None], size: int) -> list[bytes | None]:
+    return [None if seen is None else _packed("features", seen[None], size)[0] for seen in features]
+
+
+def _incidents(blocks: Iterable[DecisionBlock]) -> Iterator[tuple[int, int, int, Incidents]]:
+    """Yield place, number, time and incidents of the decisions that have any."""
+    before = 0
+    for block in blocks:
+        for row, incidents in block.incidents.items():
+            yield before + row, int(block.seq[row]), int(block.ts_ns[row]), incidents
+        before += len(block)
+
+
+def _repeat_seq(blocks: Sequence[DecisionBlock], counts: Sequence[NDArray[np.int64]]) -> list[int]:
+    if not blocks:
+        return []
+    repeated: list[int] = np.repeat(np.concatenate([b.seq for b in blocks]), np.concatenate(counts)).tolist()
     return repeated
 
 
-def _finite(name: str, value: float) -> float:
-    if not math.isfinite(value):
-        raise DataError(f"{name}={value} in a decision; a finite number is needed")
-    return float(value)
+def _finite(name: str, values: NDArray[np.float64]) -> list[float]:
+    if not np.isfinite(values).all():
+        raise DataError(f"{name}={values[~np.isfinite(values)][0]} in a decision; a finite number is needed")
+    column: list[float] = values.tolist()
+    return column
 
 
-def _packed(name: str, values: NDArray[np.float64], size: int) -> bytes:
-    if values.size != size:
-        raise DataError(f"{name} has {values.size} values in a decision; this run's symbols ask for {size}")
-    return pack(values)
+def _packed(name: str, table: NDArray[np.float64], size: int) -> list[bytes]:
+    """Return each row of a table as bytes; `size` numbers a row are needed."""
+    if table[0].size != size:
+        raise DataError(f"{name} has {table[0].size} values in a decision; this run's symbols ask for {size}")
+    content, width = pack(table), size * ITEM_SIZE
+    return [content[start : start + width] for start in range(0, len(content), width)]

@@ -46,14 +46,14 @@ class LatencyRecorder:
         self._max = 0
         self._sum = 0
 
-    def record(self, ns: int) -> None:
-        """Count one duration in nanoseconds."""
+    def record(self, ns: int, times: int = 1) -> None:
+        """Count a duration in nanoseconds that occurred so many times."""
         ns = max(int(ns), 0)
         shift = max(ns.bit_length() - _BITS - 1, 0)
-        self._counts[(shift << _BITS) + (ns >> shift)] += 1
+        self._counts[(shift << _BITS) + (ns >> shift)] += times
         self._min = min(self._min, ns)
         self._max = max(self._max, ns)
-        self._sum += ns
+        self._sum += ns * times
 
     def record_many(self, ns: ArrayLike) -> None:
         """Count an array of durations in nanoseconds, of any shape."""

@@ -1,27 +1,36 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from functools import lru_cache
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.trading import comparable, random_panel
 from trader.core.decision import Decision
 from trader.core.market import BarPanel
 from trader.core.orders import TradingState
+from trader.execution.broker import PaperBroker
 from trader.pipeline import DecisionLoop
 from trader.settings.sections import ExecutionSettings, GateSettings, SizingSettings
 
 N = 5
 WARM = 25
 T = 90
+HAND = {50: TradingState.HALTED, 55: TradingState.ACTIVE}
+"""Trading states that somebody sets, by the slice before which they do."""
 
 SCENES = {
     "closes": ({}, {}, {}),
+    "bars, volumes": (
+        {"rebalance_every": 2, "max_turnover": 0.6},
+        {"latency_ms": 100.0, "max_participation": 0.02, "commission_minimum": 1.0},
+        {"max_position_weight": None, "max_herfindahl": None, "max_daily_loss": None, "max_data_age_s": None},
+    ),
     "bars, limits": (
         {"rebalance_every": 2, "max_turnover": 0.6},
         {"order_kind": "limit", "limit_offset_bps": -10.0, "max_participation": 0.05, "lot_size": 1.0},
@@ -49,23 +58,22 @@ def _inputs(scene: str) -> tuple[BarPanel, np.ndarray]:
     return panel, scores
 
 
-def _loop(scene: str) -> DecisionLoop:
+def _loop(scene: str, broker: PaperBroker | None = None) -> DecisionLoop:
     sizing, execution, gate = SCENES[scene]
     return DecisionLoop(
         N,
         sizing=SizingSettings(**sizing),
         execution=ExecutionSettings(initial_cash=1e5, **execution),
         gate=GateSettings(**gate),
+        broker=broker,
     )
 
 
 def _run(loop: DecisionLoop, panel: BarPanel, scores: np.ndarray, start: int, stop: int) -> list[Decision]:
     decisions = []
     for row in range(start, stop):
-        if row == 50:
-            loop.set_trading_state(TradingState.HALTED, "ann", "test")
-        if row == 55:
-            loop.set_trading_state(TradingState.ACTIVE, "ann", "test")
+        if row in HAND:
+            loop.set_trading_state(HAND[row], "ann", "test")
         decisions.append(loop.step(row - WARM, panel.slice_at(row), scores[row], {}))
     return decisions
 
@@ -86,6 +94,7 @@ def test_the_scenes_exercise_the_loop(scene: str) -> None:
     assert len({c.who for d in decisions for c in d.state_changes}) >= (2 if scene == "bars, losses" else 1)
     if scene != "closes":
         assert sum(len(d.withdrawals) for d in decisions) > 5
+    if scene in ("bars, limits", "bars, losses"):
         assert len({x.reason for d in decisions for x in d.denials}) >= 2
 
 
@@ -103,6 +112,54 @@ def test_a_restart_anywhere_decides_the_same_bits(scene: str, cut: int) -> None:
     second.warm_up(panel.rows(cut, WARM))
     after = _run(second, panel, scores, max(cut, WARM), T)
     assert comparable(before + after) == comparable(_whole(scene))
+
+
+def _run_in_panels(
+    loop: DecisionLoop, panel: BarPanel, scores: np.ndarray, cuts: set[int]
+) -> tuple[list[Decision], int]:
+    """Decide on everything, cut into panels; also return the length of the longest block."""
+    decisions, longest = [], 0
+    edges = sorted({WARM, 50, 55, T} | cuts)
+    for start, stop in itertools.pairwise(edges):
+        if start in HAND:
+            loop.set_trading_state(HAND[start], "ann", "test")
+        for block in loop.steps(start - WARM, panel.rows(start, stop), scores[start:stop], {}):
+            decisions += block
+            longest = max(longest, len(block))
+    return decisions, longest
+
+
+@pytest.mark.parametrize("scene", SCENES)
+@settings(max_examples=25, deadline=None)
+@given(cuts=st.sets(st.integers(WARM, T - 1), max_size=6))
+@example(cuts=set())
+def test_panels_decide_the_same_bits(scene: str, cuts: set[int]) -> None:
+    """However the slices are cut into panels, decisions and the state they lead to are those of single steps."""
+    panel, scores = _inputs(scene)
+    single, many = _loop(scene), _loop(scene)
+    for loop in (single, many):
+        loop.warm_up(panel.rows(0, WARM))
+    _run(single, panel, scores, WARM, T)
+    decisions, longest = _run_in_panels(many, panel, scores, cuts)
+    assert comparable(decisions) == comparable(_whole(scene))
+    assert many.state() == single.state()
+    if not cuts and scene in ("closes", "bars, volumes"):
+        assert longest >= 8
+
+
+class _OtherBroker(PaperBroker):
+    """A broker that compiled code does not know."""
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_panels_work_with_any_broker(scene: str) -> None:
+    """One slice after the other, with the same decisions."""
+    panel, scores = _inputs(scene)
+    loop = _loop(scene, broker=_OtherBroker(N, ExecutionSettings(initial_cash=1e5, **SCENES[scene][1])))
+    loop.warm_up(panel.rows(0, WARM))
+    decisions, longest = _run_in_panels(loop, panel, scores, set())
+    assert comparable(decisions) == comparable(_whole(scene))
+    assert longest == 1
 
 
 @pytest.mark.parametrize("scene", SCENES)

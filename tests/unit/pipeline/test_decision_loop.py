@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from typing import Any
 
@@ -166,6 +167,27 @@ def test_steps_out_of_order_are_refused(seq: int, row: int, n_scores: int, messa
     state = loop.state()
     with pytest.raises(DataError, match=message):
         loop.step(seq, panel.slice_at(row), np.zeros(n_scores), {})
+    assert loop.state() == state
+
+
+@pytest.mark.parametrize(
+    ("seq", "rows", "n_scores", "message"),
+    [
+        (0, [31, 32], N, "seq=0; decision 0 was made already"),
+        (1, [30, 31], N, "market.ts_ns=.*; a time after .* is needed"),
+        (1, [31, 33, 32], N, "market.ts_ns=.*; a time after .* is needed"),
+        (1, [31, 32], N + 1, r"score has shape \(2, 5\); \(2, 4\) is needed"),
+    ],
+)
+def test_panels_out_of_order_are_refused(seq: int, rows: list[int], n_scores: int, message: str) -> None:
+    """As a whole: not even the first slice is decided on."""
+    panel = random_panel(60, N, 1, bars=True)
+    loop = _warmed(panel)
+    loop.step(0, panel.slice_at(WARM), _scores(60)[WARM], {})
+    state = loop.state()
+    given = BarPanel(**{field.name: getattr(panel, field.name)[rows] for field in dataclasses.fields(BarPanel)})
+    with pytest.raises(DataError, match=message):
+        list(loop.steps(seq, given, np.zeros((len(rows), n_scores)), {}))
     assert loop.state() == state
 
 

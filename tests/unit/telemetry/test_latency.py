@@ -65,6 +65,15 @@ def test_negative_durations_count_as_zero() -> None:
     assert (recorder.count, recorder.min, recorder.quantile(0.5)) == (3, 0, 0.0)
 
 
+def test_one_duration_many_times() -> None:
+    """Counts as often as it occurred."""
+    once, many = LatencyRecorder(), LatencyRecorder()
+    many.record(1_000, times=3)
+    many.record(70)
+    once.record_many([1_000, 1_000, 1_000, 70])
+    assert many.state() == once.state()
+
+
 def test_quantile_outside_the_unit_interval() -> None:
     """A percentage given for a fraction is named."""
     with pytest.raises(ValueError, match="q=99; a fraction"):

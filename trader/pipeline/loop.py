@@ -1,4 +1,4 @@
-"""The decision loop: one slice of the market in, one `Decision` out. Pure: no I/O, no wall clock.
+"""The decision loop: slices of the market in, decisions out. Pure: no I/O, no wall clock.
 
 The life of an order, told by `DecisionLoop.step`:
 
@@ -9,26 +9,32 @@ The life of an order, told by `DecisionLoop.step`:
 5. The planner turns the difference to the target into orders, sells first, with ids made of `seq` and place.
 6. The gate lets each through, or denies it with a reason.
 7. The broker accepts those, or rejects them; they may fill from the next slice on, after latency.
-8. The decision records it all; a backtest, a replay and a live run differ only in who calls `step`.
+8. The decision records it all; a backtest, a replay and a live run differ only in who calls.
+
+`DecisionLoop.steps` decides on many slices, the same to the bit: the ordinary ones in compiled code
+(`trader.pipeline.kernels`), the others as told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from risk.gate import RiskGate
-from trader.core.decision import Decision
+from trader.core.decision import Decision, DecisionBlock
 from trader.core.errors import DataError
 from trader.core.market import BarPanel, MarketSlice
-from trader.core.orders import Denial, OrderBatch, TradingState, first_order_id
-from trader.core.protocols import Broker, Withdrawal
+from trader.core.orders import ORDERS_PER_DECISION, Denial, OrderBatch, TradingState, first_order_id
+from trader.core.protocols import Broker, BrokerUpdate, Withdrawal
 from trader.core.snapshot import pack, restore_into
 from trader.execution.broker import PaperBroker
 from trader.execution.planner import OrderPlanner
+from trader.pipeline.buffer import DecisionBuffer
+from trader.pipeline.kernels import Desk, forward
 from trader.portfolio.kernels import write_weights
 from trader.portfolio.ledger import Ledger
 from trader.portfolio.prices import LastPrices
@@ -41,6 +47,8 @@ __all__ = ["DecisionLoop"]
 FloatArray = NDArray[np.float64]
 
 _NO_ORDERS = OrderBatch.empty()
+_WORTHWHILE = 8
+"""Slices that must be ahead for entering compiled code to pay."""
 _LOOSE_FIRST = (TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED)
 
 
@@ -80,6 +88,9 @@ class DecisionLoop:
         self._planner = OrderPlanner(execution)
         self._gate = RiskGate(n_symbols, gate)
         self._broker: Broker = PaperBroker(n_symbols, execution) if broker is None else broker
+        # The one kind of broker that compiled code knows, in universes that its order ids suffice for.
+        known = type(self._broker) is PaperBroker and n_symbols <= ORDERS_PER_DECISION
+        self._paper = self._broker if known and isinstance(self._broker, PaperBroker) else None
         self._target: FloatArray = np.zeros(n_symbols)
         self._weights: FloatArray = np.zeros(n_symbols)
         self._in_flight_until_ns = 0
@@ -119,22 +130,127 @@ class DecisionLoop:
         DataError
             If the number or the time does not rise, or the scores have another shape.
         """
-        self._check(seq, score)
+        self._check(seq, score, (self._n_symbols,))
         self._advance(market.ts_ns)
         self._seq = seq
         update = self._broker.on_slice(market)
-        self._withdrawals.extend(update.withdrawals)
         self.ledger.apply(update.fills)
-        equity = self._mark(market)
-        if self._is_due(seq, market.ts_ns):
-            orders, denials = self._rebalance(seq, market.ts_ns, score, equity)
+        self._risk.update(self._last.update(market.ts_ns, market.close))
+        self.ledger.mark(self._last.prices)
+        return self._decide(seq, market.ts_ns, score, members, update)
+
+    def steps(
+        self, seq: int, panel: BarPanel, score: FloatArray, members: Mapping[str, FloatArray]
+    ) -> Iterator[DecisionBlock]:
+        """Decide on every slice of a panel, as `step` does; yield the decisions in order, in blocks.
+
+        Parameters
+        ----------
+        seq : int
+            Number of the first decision.
+        panel : BarPanel
+        score : ndarray of shape (n_slices, n_symbols)
+        members : mapping of str to ndarray of shape (n_slices, n_symbols)
+
+        Raises
+        ------
+        DataError
+            As `step` does; nothing has been decided on then.
+        """
+        self._check(seq, score, (len(panel), self._n_symbols))
+        for before, ts_ns in itertools.pairwise([self._ts_ns, *panel.ts_ns.tolist()]):
+            _check_time(before, ts_ns)
+        buffer: DecisionBuffer | None = None
+        row = by_step_until = 0
+        while row < len(panel):
+            broker = self._paper if self._gate.at_ease and not self._withdrawals else None
+            if broker is not None and by_step_until <= row <= len(panel) - _WORTHWHILE:
+                if buffer is None:
+                    buffer = DecisionBuffer(seq, panel, score, members, broker.n_open)
+                blocks = self._forward(buffer, row, broker)
+                row += sum(len(block) for block in blocks)
+                # What is out of the ordinary seldom comes alone.
+                by_step_until = row + _WORTHWHILE
+                yield from blocks
+            else:
+                row_members = {name: scores[row] for name, scores in members.items()}
+                yield DecisionBlock.of(self.step(seq + row, panel.slice_at(row), score[row], row_members))
+                row += 1
+
+    def _forward(self, buffer: DecisionBuffer, start: int, broker: PaperBroker) -> list[DecisionBlock]:
+        """Decide on slices from `start` to the first that is not ordinary, and on that one."""
+        buffer.row = start
+        desk = Desk(
+            book=broker.book,
+            liquidity=broker.liquidity,
+            ledger=self.ledger.arrays,
+            last=self._last.arrays,
+            moments=self._risk.arrays,
+            sizing=self._sizer.limits,
+            plan=self._planner.terms,
+            gate=self._gate.arrays(len(buffer) - start),
+            rebalance_every=self._rebalance_every,
+        )
+        reached = forward(
+            buffer.first_seq,
+            start,
+            buffer.instants,
+            desk,
+            self._in_flight_until_ns,
+            self._target,
+            buffer.n_orders,
+            buffer.n_fills,
+            buffer.n_withdrawn,
+            buffer.decided,
+        )
+        self._in_flight_until_ns = reached.in_flight_until_ns
+        blocks = []
+        if reached.row > start:
+            block = buffer.take(reached.row)
+            self._catch_up(block, reached.rebalanced - start)
+            blocks.append(block)
+        if reached.row < len(buffer):
+            update = buffer.update()
+            self._seq, self._ts_ns = buffer.seq, int(buffer.instants.ts_ns[buffer.row])
+            self.ledger.booked(update.fills.fill_id)
+            blocks.append(DecisionBlock.of(self._decide(self._seq, self._ts_ns, *buffer.scores(), update)))
+            buffer.skip()
+        return blocks
+
+    def _catch_up(self, block: DecisionBlock, rebalanced: int) -> None:
+        """Take note of decisions that compiled code made, of which row `rebalanced` was the last to settle orders."""
+        self._seq, self._ts_ns = int(block.seq[-1]), int(block.ts_ns[-1])
+        self._target = block.target[-1]
+        if rebalanced >= 0:
+            self.ledger.settle_before(first_order_id(int(block.seq[rebalanced])))
+        # Only orders made since then can fill again: ids of earlier fills need not be remembered.
+        ends = [0, *np.cumsum(block.n_fills).tolist()][max(rebalanced + 1, 0) :]
+        for first, end in itertools.pairwise(ends):
+            self.ledger.booked(block.fills.fill_id[first:end])
+
+    def _decide(
+        self,
+        seq: int,
+        ts_ns: int,
+        score: FloatArray,
+        members: Mapping[str, FloatArray],
+        update: BrokerUpdate,
+    ) -> Decision:
+        """Decide on a slice that has been taken in."""
+        self._withdrawals.extend(update.withdrawals)
+        equity = self.ledger.equity
+        before = self._gate.trading_state
+        self._gate.observe(ts_ns, equity)
+        self._withdraw_if_tighter(before)
+        if self._is_due(seq, ts_ns):
+            orders, denials = self._rebalance(seq, ts_ns, score, equity)
         else:
             orders, denials = _NO_ORDERS, ()
         withdrawals = tuple(self._withdrawals)
         self._withdrawals.clear()
         return Decision(
             seq=seq,
-            ts_ns=market.ts_ns,
+            ts_ns=ts_ns,
             equity=equity,
             cash=self.ledger.cash,
             positions=self.ledger.positions.copy(),
@@ -194,26 +310,15 @@ class DecisionLoop:
         self._gate.restore(state["gate"])
         self._broker.restore(state["broker"])
 
-    def _check(self, seq: int, score: FloatArray) -> None:
+    def _check(self, seq: int, score: FloatArray, shape: tuple[int, ...]) -> None:
         if seq <= self._seq:
             raise DataError(f"seq={seq}; decision {self._seq} was made already, a later number is needed")
-        if score.shape != (self._n_symbols,):
-            raise DataError(f"score has shape {score.shape}; ({self._n_symbols},) is needed")
+        if score.shape != shape:
+            raise DataError(f"score has shape {score.shape}; {shape} is needed")
 
     def _advance(self, ts_ns: int) -> None:
-        if ts_ns <= self._ts_ns:
-            raise DataError(f"market.ts_ns={ts_ns}; a time after {self._ts_ns}, that of the slice before, is needed")
+        _check_time(self._ts_ns, ts_ns)
         self._ts_ns = ts_ns
-
-    def _mark(self, market: MarketSlice) -> float:
-        """Take the closes and return the equity they make; losses may tighten the trading state."""
-        self._risk.update(self._last.update(market.ts_ns, market.close))
-        self.ledger.mark(self._last.prices)
-        equity = self.ledger.equity
-        before = self._gate.trading_state
-        self._gate.observe(market.ts_ns, equity)
-        self._withdraw_if_tighter(before)
-        return equity
 
     def _withdraw_if_tighter(self, before: TradingState) -> None:
         after = self._gate.trading_state
@@ -252,3 +357,8 @@ class DecisionLoop:
             self._withdrawals.extend(self._broker.submit(passed))
             self._in_flight_until_ns = ts_ns + self._latency_ns
         return passed, denials
+
+
+def _check_time(before_ns: int, ts_ns: int) -> None:
+    if ts_ns <= before_ns:
+        raise DataError(f"market.ts_ns={ts_ns}; a time after {before_ns}, that of the slice before, is needed")
