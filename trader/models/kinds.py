@@ -24,6 +24,7 @@ MODELS: dict[str, str] = {
     "lightgbm": "trader.models.boosters:LightGBM",
     "xgboost": "trader.models.boosters:XGBoost",
     "catboost": "trader.models.boosters:CatBoost",
+    "transformer": "trader.models.transformer_model:Transformer",
 }
 """Registered models: name to `module:class`; a module is imported when its model is asked for."""
 
