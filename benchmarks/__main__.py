@@ -19,7 +19,15 @@ from benchmarks.tables import show
 
 __all__ = ["BENCHMARKS", "main"]
 
-BENCHMARKS = ("bars_kernel", "actors_throughput", "decision_loop", "tick_latency", "memory", "learning_proof")
+BENCHMARKS = (
+    "bars_kernel",
+    "actors_throughput",
+    "decision_loop",
+    "tick_latency",
+    "memory",
+    "learning_proof",
+    "registry",
+)
 """Each is the module of that name with a function `run(options) -> Result`."""
 
 _RESULTS = Path(__file__).parent / "results"
