@@ -9,6 +9,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from trader.models.standard import inverse_scale
+
 __all__ = ["Moments"]
 
 FloatArray = NDArray[np.float64]
@@ -66,6 +68,11 @@ class Moments:
         return whole
 
     @property
+    def standard(self) -> tuple[FloatArray, FloatArray]:
+        """Mean and inverse standard deviation of each column; see `trader.models.standard.column_moments`."""
+        return self.mean, inverse_scale(self.mean, self.deviation)
+
+    @property
     def deviation(self) -> FloatArray:
         """Standard deviation (divided by n) of each column; 0 where nothing is known."""
         return np.sqrt(self.squares / np.maximum(self.count, 1.0))
@@ -74,10 +81,6 @@ class Moments:
     def missing(self) -> NDArray[np.bool_]:
         """Whether a column is missing in some row."""
         return self.count < self.n_rows
-
-    def columns(self, chosen: slice | NDArray[np.integer]) -> Self:
-        """Return the moments of some of the columns."""
-        return type(self)(self.n_rows, self.count[chosen], self.mean[chosen], self.squares[chosen])
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""

@@ -11,10 +11,11 @@ ts_ns      int64                              close stamp
 is_context bool                               repeated from the file before
 features   list of n_symbols · n_features f4  symbol by symbol; NaN is missing
 target     list of n_symbols f4               NaN is unknown
-weight     list of n_symbols f4               how much the label counts; 0 where it is unknown
+weight     list of n_symbols f4               how much the label counts; see below
 ========== ================================== ==================================================
 
-The manifest lists size, SHA-256 and moments of every file. A file is checked against it whenever it is read.
+A label counts 0 where it is unknown, or where fewer than half of the features are known. The manifest lists size,
+SHA-256 and figures (`PanelStats`) of every file. A file is checked against it whenever it is read.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from numpy.typing import NDArray
 
 from trader.core.errors import DataError, NotFoundError
 from trader.models.checksums import content_hash
-from trader.models.moments import Moments
+from trader.models.panel_stats import PanelStats
 
 __all__ = ["MANIFEST_FILE", "PanelBlock", "PanelFile", "PanelFiles", "PanelHeader", "Span", "open_panel"]
 
@@ -52,7 +53,7 @@ class PanelHeader:
     horizon : int
         Bars that the target looks ahead of its entry.
     overlap : int
-        Instants of the past that each file but the first begins with.
+        Instants of the past that a file begins with, as far as there are any.
     fingerprint : str
         Of the data that the panel was made of.
     """
@@ -78,8 +79,7 @@ class PanelFile:
         Instants of context, and instants of its own.
     span_ns : tuple of int
         First and last stamp of its own instants.
-    moments : Moments
-        Of the features and, in the last column, the target, over rows whose label counts.
+    stats : PanelStats
     """
 
     name: str
@@ -88,7 +88,7 @@ class PanelFile:
     n_context: int
     n_slices: int
     span_ns: tuple[int, int]
-    moments: Moments
+    stats: PanelStats
 
     @property
     def end(self) -> int:
@@ -98,7 +98,7 @@ class PanelFile:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
         plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return plain | {"span_ns": list(self.span_ns), "moments": self.moments.to_dict()}
+        return plain | {"span_ns": list(self.span_ns), "stats": self.stats.to_dict()}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -122,26 +122,23 @@ class PanelBlock:
     target: Float32Array
     weight: Float32Array
 
-    def without_context(self, n_kept: int = 0) -> PanelBlock:
-        """Return it with no more than the last `n_kept` instants of the context."""
-        cut = slice(max(0, self.n_context - n_kept), None)
-        arrays = {name: getattr(self, name)[cut] for name in ("ts_ns", "features", "target", "weight")}
-        return PanelBlock(self.first, min(self.n_context, n_kept), **arrays)
+    def cut(self, start: int, stop: int, n_context: int) -> PanelBlock:
+        """Return its instants at positions `start` to `stop` (exclusive) of the panel, with the past before them.
 
-    def moments(self, positions: slice = slice(None)) -> Moments:
-        """Return the moments of features and target over rows whose label counts.
-
-        Parameters
-        ----------
-        positions : slice
-            Of the panel; instants outside of it are left out, as is the context.
+        The past is of `n_context` instants, or of as many as there are; only at the beginning of the panel are there
+        fewer than the overlap of the files.
         """
-        start = max(positions.start or 0, self.first) - self.first + self.n_context
-        stop = None if positions.stop is None else max(positions.stop - self.first, 0) + self.n_context
-        chosen = slice(start, stop)
-        counted = self.weight[chosen] > 0
-        rows = np.concatenate((self.features[chosen][counted], self.target[chosen][counted][:, None]), axis=1)
-        return Moments.of(rows)
+        begin = start - self.first + self.n_context
+        past = min(begin, n_context)
+        rows = slice(begin - past, begin + stop - start)
+        return PanelBlock(
+            start, past, *(getattr(self, name)[rows] for name in ("ts_ns", "features", "target", "weight"))
+        )
+
+    def stats(self) -> PanelStats:
+        """Return the figures of its own instants."""
+        own = slice(self.n_context, None)
+        return PanelStats.of(self.first, self.features[own], self.target[own], self.weight[own])
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -224,21 +221,21 @@ class PanelFiles:
             weight=panel("weight", n_symbols),
         )
 
-    def blocks(self, spans: Iterable[Span] | None = None) -> Iterator[PanelBlock]:
-        """Yield what the files hold, one at a time; all of them, or those of some spans."""
-        for file in self.files if spans is None else (span.file for span in spans):
-            yield self.read(file)
+    def read_span(self, span: Span, n_context: int) -> PanelBlock:
+        """Return the instants of a span with the past before them; see `PanelBlock.cut`."""
+        return self.read(span.file).cut(span.start, span.stop, n_context)
 
-    def moments(self, start: int, stop: int) -> Moments:
-        """Return the moments of features and target of these positions; files that lie across an end are read."""
-        spans = self.spans(start, stop)
+    def blocks(self) -> Iterator[PanelBlock]:
+        """Yield what the files hold, one at a time."""
+        return map(self.read, self.files)
+
+    def stats(self, start: int, stop: int) -> PanelStats:
+        """Return the figures of positions `start` to `stop` (exclusive); files that lie across an end are read."""
         parts = (
-            span.file.moments
-            if len(span) == span.file.n_slices
-            else self.read(span.file).moments(slice(span.start, span.stop))
-            for span in spans
+            span.file.stats if len(span) == span.file.n_slices else self.read_span(span, 0).stats()
+            for span in self.spans(start, stop)
         )
-        return Moments.merged(parts, len(self.header.feature_names) + 1)
+        return PanelStats.merged(parts, len(self.header.feature_names))
 
     def save_manifest(self) -> None:
         """Write the manifest into the folder."""
@@ -302,5 +299,5 @@ def _file(entry: Mapping[str, Any]) -> PanelFile:
         n_context=int(entry["n_context"]),
         n_slices=int(entry["n_slices"]),
         span_ns=(int(first_ns), int(last_ns)),
-        moments=Moments.from_dict(entry["moments"]),
+        stats=PanelStats.from_dict(entry["stats"]),
     )

@@ -20,6 +20,7 @@ from trader.core.errors import DataError, OperationError
 from trader.models.checksums import hash_file
 from trader.models.dataset import TrainingSet
 from trader.models.panel_files import PanelBlock, PanelFile, PanelFiles, PanelHeader
+from trader.models.schema import min_known
 
 __all__ = ["FILE_BYTES", "PanelWriter", "slices_of", "write_training_set"]
 
@@ -45,6 +46,8 @@ class PanelWriter:
     header : PanelHeader
     file_slices : int
         Instants of a file's own.
+    n_context : int, default=0
+        Instants that only serve as the past of those after them; they come first, and have no position.
 
     Raises
     ------
@@ -52,7 +55,7 @@ class PanelWriter:
         If the folder is there already, or a size is not allowed.
     """
 
-    def __init__(self, folder: Path, header: PanelHeader, file_slices: int) -> None:
+    def __init__(self, folder: Path, header: PanelHeader, file_slices: int, n_context: int = 0) -> None:
         if file_slices < 1 or header.overlap < 0:
             raise DataError(f"file_slices={file_slices}, overlap={header.overlap}; at least 1 and 0 are allowed")
         if folder.exists():
@@ -61,7 +64,7 @@ class PanelWriter:
         self._header = header
         self._file_slices = file_slices
         self._files: list[PanelFile] = []
-        self._n_context = 0
+        self._n_context = n_context
         self._kept = _empty(header)
         self._pending: list[PanelBlock] = []
 
@@ -88,7 +91,7 @@ class PanelWriter:
         target : ndarray of shape (n_slices, n_symbols)
             NaN is unknown.
         weight : ndarray of shape (n_slices, n_symbols), optional
-            Not negative; None is 1. A label that is unknown gets 0.
+            Not negative; None is 1. A label that is unknown, or has fewer than half of its features, gets 0.
 
         Raises
         ------
@@ -137,8 +140,8 @@ class PanelWriter:
         before = self._pending[-1].ts_ns if self._pending else self._kept.ts_ns
         if (np.diff(np.concatenate((before[-1:], ts_ns))) <= 0).any():
             raise DataError("ts_ns must increase strictly")
-        known = np.isfinite(target)
-        counts = known.astype(np.float32) if weight is None else np.where(known, weight, 0.0).astype(np.float32)
+        known = np.isfinite(target) & (np.isfinite(features).sum(axis=2) >= min_known(shape[2]))
+        counts = np.where(known, 1.0 if weight is None else weight, 0.0).astype(np.float32)
         return PanelBlock(0, 0, ts_ns, features.astype(np.float32), target.astype(np.float32), counts)
 
     def _gather(self) -> None:
@@ -168,7 +171,7 @@ class PanelWriter:
                 n_context=self._n_context,
                 n_slices=own.size,
                 span_ns=(int(own[0]), int(own[-1])),
-                moments=block.moments(),
+                stats=block.stats(),
             )
         )
         start = max(0, n_rows - self._header.overlap)
@@ -184,17 +187,31 @@ def write_training_set(
     instants: IntArray | None = None,
     file_slices: int | None = None,
 ) -> None:
-    """Write a training set that is in memory; labels that are not at `instants` (None is all) count 0."""
+    """Write a training set that is in memory, or the part of it that a fit to some instants reads.
+
+    Parameters
+    ----------
+    folder : Path
+        Must not exist.
+    data : TrainingSet
+    overlap : int
+        Instants of the past that a file begins with.
+    instants : ndarray of int, optional
+        Rising; None is all. Positions of the panel count from the first of them; labels of others count 0, and of
+        what comes after the last nothing is written.
+    file_slices : int, optional
+        Instants of a file; None: as many as `slices_of` says.
+    """
     header = PanelHeader(data.feature_names, data.symbols, data.horizon, overlap, data.fingerprint)
-    weight = np.ones(data.target.shape) if data.weight is None else data.weight
-    if instants is not None:
-        chosen = np.zeros((len(data), 1))
-        chosen[instants] = 1.0
-        weight = weight * chosen
+    chosen = np.arange(len(data)) if instants is None else instants
+    weight = np.zeros(data.target.shape)
+    weight[chosen] = 1.0 if data.weight is None else data.weight[chosen]
+    first, end = int(chosen[0]), int(chosen[-1]) + 1
+    past = min(first, overlap)
     size = file_slices or slices_of(header)
-    with PanelWriter(folder, header, size) as writer:
-        for start in range(0, len(data), size):
-            rows = slice(start, start + size)
+    with PanelWriter(folder, header, size, past) as writer:
+        for start in range(first - past, end, size):
+            rows = slice(start, min(start + size, end))
             writer.append(data.ts_ns[rows], data.features[rows], data.target[rows], weight[rows])
 
 

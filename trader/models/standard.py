@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["column_moments"]
+__all__ = ["column_moments", "inverse_scale"]
 
 FloatArray = NDArray[np.float64]
 
@@ -35,6 +35,10 @@ def column_moments(features: FloatArray) -> tuple[FloatArray, FloatArray]:
         warnings.simplefilter("ignore", RuntimeWarning)  # a column that is never known has an empty mean
         center = np.nan_to_num(np.nanmean(features, axis=0))
         scale = np.nan_to_num(np.nanstd(features, axis=0))
+    return center, inverse_scale(center, scale)
+
+
+def inverse_scale(center: FloatArray, scale: FloatArray) -> FloatArray:
+    """Return ``1 / scale``; 0 where the scale is no more than rounding leaves of a constant."""
     noise = 1e-12 * np.abs(center)
-    inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > noise)
-    return center, inverse
+    return np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > noise)

@@ -13,8 +13,10 @@ import pytest
 from tests.support.disk import disk_of
 from trader.core.errors import DataError, NotFoundError, OperationError
 from trader.models.dataset import TrainingSet
+from trader.models.moments import Moments
 from trader.models.panel_files import MANIFEST_FILE, PanelFiles, PanelHeader, open_panel
 from trader.models.panel_writer import PanelWriter, slices_of, write_training_set
+from trader.models.standard import column_moments
 
 N_SYMBOLS, N_FEATURES = 3, 4
 HEADER = PanelHeader(tuple("abcd"), tuple("XYZ"), horizon=2, overlap=7, fingerprint="f")
@@ -43,7 +45,7 @@ def panel(tmp_path: Path, data: TrainingSet) -> PanelFiles:
 
 
 def test_the_files_hold_the_training_set(panel: PanelFiles, data: TrainingSet) -> None:
-    """Every number of the set is in the files once, as float32; labels that are unknown do not count."""
+    """Every number of the set is in the files once, as float32; labels that cannot be used count 0."""
     blocks = list(panel.blocks())
     assert panel.header == HEADER
     assert len(panel) == len(data)
@@ -52,7 +54,7 @@ def test_the_files_hold_the_training_set(panel: PanelFiles, data: TrainingSet) -
         own = np.concatenate([getattr(block, name)[block.n_context :] for block in blocks])
         np.testing.assert_array_equal(own, getattr(data, name).astype(own.dtype))
     weight = np.concatenate([block.weight[block.n_context :] for block in blocks])
-    np.testing.assert_array_equal(weight, np.isfinite(data.target))
+    np.testing.assert_array_equal(weight, data.usable)
 
 
 def test_each_file_makes_its_windows_alone(panel: PanelFiles, data: TrainingSet) -> None:
@@ -64,22 +66,46 @@ def test_each_file_makes_its_windows_alone(panel: PanelFiles, data: TrainingSet)
         np.testing.assert_array_equal(block.target, data.target[start : file.end].astype(np.float32))
         table = pq.read_table(panel.folder / file.name)
         assert table.column("is_context").to_pylist().count(True) == block.n_context
-        shorter = block.without_context(2)
-        assert shorter.n_context == min(2, block.n_context)
-        np.testing.assert_array_equal(shorter.ts_ns, block.ts_ns[block.n_context - shorter.n_context :])
+
+
+@pytest.mark.parametrize("n_context", [0, 3, 7])
+def test_a_span_is_cut_with_its_past(panel: PanelFiles, data: TrainingSet, n_context: int) -> None:
+    """The parts of the files between two positions hold what the set holds there, and the instants before."""
+    spans = panel.spans(30, 120)
+    assert [(span.start, span.stop) for span in spans] == [(30, 33), (33, 66), (66, 99), (99, 120)]
+    for span in spans:
+        block = panel.read_span(span, n_context)
+        assert (block.first, block.n_context) == (span.start, n_context)
+        np.testing.assert_array_equal(block.ts_ns, data.ts_ns[span.start - n_context : span.stop])
+    assert panel.read_span(panel.spans(2, 9)[0], n_context).n_context == min(2, n_context)
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 200), (50, 140), (66, 99), (3, 4)])
-def test_moments_of_a_span_are_those_of_its_rows(panel: PanelFiles, data: TrainingSet, start: int, stop: int) -> None:
-    """Moments kept by file add up to those that numpy finds over all rows at once, where a label counts."""
-    counted = np.isfinite(data.target[start:stop])
-    rows = np.concatenate((data.features, data.target[..., None]), axis=2)[start:stop][counted].astype(np.float32)
-    found = panel.moments(start, stop)
-    assert found.n_rows == len(rows)
+def test_figures_of_a_span_are_those_of_its_rows(panel: PanelFiles, data: TrainingSet, start: int, stop: int) -> None:
+    """Figures kept by file add up to those that numpy finds over all rows at once, where a label counts."""
+    counted = data.usable[start:stop]
+    rows = data.features[start:stop][counted].astype(np.float32).astype(np.float64)
+    labels = data.target[start:stop][counted].astype(np.float32).astype(np.float64)
+    found = panel.stats(start, stop)
+    assert found.n_labels == found.weight == len(rows)
+    np.testing.assert_allclose(found.power, (labels**2).sum(), rtol=1e-12)
     if len(rows):
-        np.testing.assert_allclose(found.mean, np.nanmean(rows.astype(np.float64), axis=0), rtol=1e-12)
-        np.testing.assert_allclose(found.deviation, np.nanstd(rows.astype(np.float64), axis=0), rtol=1e-10, atol=1e-12)
-        np.testing.assert_array_equal(found.missing, np.isnan(rows).any(axis=0))
+        np.testing.assert_allclose(found.features.mean, np.nanmean(rows, axis=0), rtol=1e-12)
+        np.testing.assert_allclose(found.features.deviation, np.nanstd(rows, axis=0), rtol=1e-10)
+        np.testing.assert_array_equal(found.features.missing, np.isnan(rows).any(axis=0))
+        at = start + np.flatnonzero(counted.any(axis=1))
+        assert (found.first, found.end) == (at[0], at[-1] + 1)
+
+
+def test_standardisation_is_that_of_the_models_in_memory() -> None:
+    """Mean and inverse scale are those of `column_moments`; a constant and an unknown column get a scale of 0."""
+    rows = np.random.default_rng(2).normal(50.0, 3.0, (60, 4))
+    rows[:, 1], rows[:, 2], rows[5:9, 3] = 0.1, np.nan, np.nan
+    center, inverse = column_moments(rows)
+    found = Moments.merged([Moments.of(rows[:7]), Moments.of(rows[7:31]), Moments.of(rows[31:])], 4)
+    np.testing.assert_allclose(found.standard[0], center, rtol=1e-12)
+    np.testing.assert_allclose(found.standard[1], inverse, rtol=1e-9)
+    assert (found.standard[1][1:3] == 0).all()
 
 
 def test_how_instants_come_changes_nothing(tmp_path: Path, data: TrainingSet) -> None:
@@ -92,14 +118,17 @@ def test_how_instants_come_changes_nothing(tmp_path: Path, data: TrainingSet) ->
         assert open_panel(tmp_path / name).fingerprint == open_panel(tmp_path / "whole").fingerprint
 
 
-def test_only_the_asked_labels_count(tmp_path: Path, data: TrainingSet) -> None:
-    """Labels of other instants are there with weight 0, and add nothing to the moments."""
-    write_training_set(tmp_path / "part", data, overlap=7, instants=np.arange(60, 100), file_slices=50)
+def test_only_the_asked_instants_count(tmp_path: Path, data: TrainingSet) -> None:
+    """Positions count from the first instant asked for; those before are its context, those between count 0."""
+    instants = np.r_[60:80, 90:110]
+    write_training_set(tmp_path / "part", data, overlap=7, instants=instants, file_slices=20)
     panel = open_panel(tmp_path / "part")
+    assert (len(panel), panel.files[0].n_context, panel.span_ns[0]) == (50, 7, 60 * 10**9)
+    block = panel.read(panel.files[0])
+    np.testing.assert_array_equal(block.features, data.features[53:80].astype(np.float32))
     weight = np.concatenate([block.weight[block.n_context :] for block in panel.blocks()])
-    counted = np.flatnonzero(weight.any(axis=1))
-    assert (counted[0], counted[-1], counted.size) == (60, 99, 40)
-    assert panel.moments(0, 200).n_rows == panel.moments(60, 100).n_rows == int((weight > 0).sum())
+    np.testing.assert_array_equal(np.flatnonzero(weight.any(axis=1)) + 60, instants[data.usable[instants].any(axis=1)])
+    assert panel.stats(0, 50).n_labels == data.usable[instants].sum()
 
 
 def test_memory_does_not_grow_with_the_panel(tmp_path: Path) -> None:
