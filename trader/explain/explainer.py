@@ -24,6 +24,8 @@ __all__ = ["METHODS", "Explainer", "ExplainSettings", "Method", "UnsupportedMeth
 Method = Literal["shap", "lime", "ig"]
 METHODS: tuple[str, ...] = get_args(Method)
 
+_NETWORK = "transformer"
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ExplainSettings:
@@ -154,4 +156,12 @@ def _lime(subject: Subject, instant: Instant, background: Background, settings: 
 
 
 def _ig(subject: Subject, instant: Instant, background: Background, settings: ExplainSettings) -> Attribution:  # noqa: ARG001
-    raise UnsupportedMethodError(f"method='ig' needs a model with gradients; {subject.name} has none")
+    if not any(part.model.name == _NETWORK for part in subject.parts):
+        raise UnsupportedMethodError(f"method='ig' needs a model with gradients; {subject.name} has none")
+    from trader.explain.sequence import gradient_values, transformer_of
+
+    model = transformer_of(subject)
+    if model is None:
+        names = ", ".join(part.key for part in subject.parts if part.model.name == _NETWORK)
+        raise UnsupportedMethodError(f"method='ig' explains one network, not {subject.name}; name its member {names}")
+    return gradient_values(subject, model, instant, background_sha256=background.sha256)

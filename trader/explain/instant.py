@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Callable
 from typing import Self
 
 import numpy as np
@@ -96,33 +97,35 @@ class LocalScore:
 
     def __init__(self, subject: Subject, instant: Instant, position: int) -> None:
         self._subject = subject
-        self._panel, self._past = instant.panel(subject.context)
+        self._panel, _ = instant.panel(subject.context)
         self._position = position
-        self.row: FloatArray = self._panel[-1, position]
+        self._own = self._panel[:, position]  # (n_instants, n_features)
+        self.row: FloatArray = self._own[-1]
 
     def replaced(self, keep: BoolArray, fill: FloatArray) -> FloatArray:
         """Score with the features where `keep` is false replaced by those of `fill`; both (n, n_features)."""
-        if self._past == 0 and self._subject.context == 1:
-            return self._rows(np.where(keep, self.row, fill))
-        own = self._panel[:, self._position]
-        return np.array([self._window(np.where(k, own, f)) for k, f in zip(keep, fill, strict=True)])
+        return self._in_parts(fill.shape[0], lambda part: np.where(keep[part, None], self._own, fill[part, None]))
 
     def shifted(self, by: FloatArray) -> FloatArray:
         """Score with each feature shifted by `by` (n, n_features)."""
-        if self._past == 0 and self._subject.context == 1:
-            return self._rows(self.row + by)
-        own = self._panel[:, self._position]
-        return np.array([self._window(own + shift) for shift in by])
+        return self._in_parts(by.shape[0], lambda part: self._own + by[part, None])
 
-    def _rows(self, rows: FloatArray) -> FloatArray:
-        step = max(1, _CELLS // max(rows.shape[1], 1))
-        parts = [self._subject.scores(rows[None, at : at + step])[0] for at in range(0, rows.shape[0], step)]
-        return np.concatenate(parts) if parts else np.empty(0)
-
-    def _window(self, own: FloatArray) -> float:
-        panel = self._panel.copy()
-        panel[:, self._position] = own
-        return float(self._subject.scores(panel, self._past)[0, self._position])
+    def _in_parts(self, n: int, windows: Callable[[slice], FloatArray]) -> FloatArray:
+        """Score `n` versions of the symbol's own window, made part by part, shape (n_part, n_instants, n_features)."""
+        found = np.empty(n)
+        n_features = self._panel.shape[2]
+        alone = self._subject.context == 1
+        step = max(1, _CELLS // (n_features if alone else self._panel.size))
+        for start in range(0, n, step):
+            part = slice(start, min(start + step, n))
+            own = windows(part)
+            if alone:
+                found[part] = self._subject.scores(own[None, :, -1])[0]
+                continue
+            panels = np.repeat(self._panel[None], own.shape[0], axis=0)
+            panels[:, :, self._position] = own
+            found[part] = self._subject.window_scores(panels)[:, self._position]
+        return found
 
 
 def _known(values: FloatArray) -> FloatArray:

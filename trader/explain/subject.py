@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,28 +66,36 @@ class Subject:
         The scores are bit-identical to those of the ensemble the parts come from, as long as no member raises:
         here its error is the caller's.
         """
-        own = np.stack([self._of_part(part, features, n_context) for part in self.parts])
-        weights = np.array([part.weight for part in self.parts])
-        factors = np.array([part.factor for part in self.parts])
-        mean, _ = combine(own.reshape(len(self.parts), -1), weights, factors)
-        scores: FloatArray = mean.reshape(own.shape[1:])
-        return scores
+        return self._combined(np.stack([_of_part(part, features, n_context) for part in self.parts]))
+
+    def window_scores(self, panels: FloatArray) -> FloatArray:
+        """Score the last instant of each of many panels (n_panels, n_instants, n_symbols, n_features).
+
+        Returns
+        -------
+        ndarray of shape (n_panels, n_symbols)
+            The bits that `scores` gives of each panel.
+        """
+        return self._combined(np.stack([_of_windows(part, panels) for part in self.parts]))
 
     def shares(self, features: FloatArray, n_context: int = 0) -> FloatArray:
         """Return what a part's own score is multiplied by in each cell, shape (n_parts, n_slices, n_symbols).
 
         Zero where a part abstains, the weights of the others being renormalised.
         """
-        own = np.stack([self._of_part(part, features, n_context) for part in self.parts])
+        own = np.stack([_of_part(part, features, n_context) for part in self.parts])
         weights = np.array([part.weight for part in self.parts]).reshape(-1, 1, 1) * np.isfinite(own)
         total = weights.sum(axis=0)
         factors = np.array([part.factor for part in self.parts]).reshape(-1, 1, 1)
         shares: FloatArray = np.divide(weights * factors, total, out=np.zeros_like(own), where=total > 0.0)
         return shares
 
-    def _of_part(self, part: Part, features: FloatArray, n_context: int) -> FloatArray:
-        past = min(n_context, part.model.context - 1)
-        return part.model.predict_panel(features[n_context - past :], past)
+    def _combined(self, own: FloatArray) -> FloatArray:
+        weights = np.array([part.weight for part in self.parts])
+        factors = np.array([part.factor for part in self.parts])
+        mean, _ = combine(own.reshape(len(self.parts), -1), weights, factors)
+        scores: FloatArray = mean.reshape(own.shape[1:])
+        return scores
 
 
 def subject_of(source: Model | Ensemble, member: str | None = None, *, name: str | None = None) -> Subject:
@@ -120,6 +128,21 @@ def subject_of(source: Model | Ensemble, member: str | None = None, *, name: str
         return Subject(ENSEMBLE, tuple(parts.values()), _digest(source, tuple(parts.values())))
     chosen = parts[_member_key(parts, member)]._replace(weight=1.0)
     return Subject(chosen.key, (chosen,), _digest(source, (chosen,)))
+
+
+def _of_part(part: Part, features: FloatArray, n_context: int) -> FloatArray:
+    past = min(n_context, part.model.context - 1)
+    return part.model.predict_panel(features[n_context - past :], past)
+
+
+def _of_windows(part: Part, panels: FloatArray) -> FloatArray:
+    if part.model.context == 1:
+        return part.model.predict_panel(panels[:, -1])
+    n_past = panels.shape[1] - 1
+    batched: Callable[[FloatArray], FloatArray] | None = getattr(part.model, "predict_windows", None)
+    if batched is not None:
+        return batched(panels[:, max(0, n_past + 1 - part.model.context) :])
+    return np.concatenate([_of_part(part, panel, n_past) for panel in panels])
 
 
 def model_fingerprint(model: Model) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from trader.models.encoding import Encoded
 
-__all__ = ["WindowSource", "Windows"]
+__all__ = ["WindowSource", "Windows", "joined"]
 
 PAST = 10_000
 """Age of a symbol whose last bar is not in the window; every decay of it is 0."""
@@ -37,6 +38,12 @@ class Windows:
     market: Tensor
     age: Tensor
     missing: Tensor
+
+
+def joined(parts: Sequence[Windows]) -> Windows:
+    """Return the windows of several batches, of equal numbers of symbols and patches, as one."""
+    fields = (field.name for field in dataclasses.fields(Windows))
+    return Windows(**{name: torch.cat([getattr(part, name) for part in parts]) for name in fields})
 
 
 class WindowSource:
@@ -77,11 +84,11 @@ class WindowSource:
         closing = place[self.patch - 1 :: self.patch]  # last instants of the patches
         at = self.closing(ends)
         return Windows(
-            patches=patches.unflatten(2, (n_patches, -1)),
-            calendar=self._calendar[:, at].transpose(0, 1),
-            market=self._market[:, at].transpose(0, 1),
+            patches=patches.view(*patches.shape[:2], n_patches, -1),
+            calendar=self._calendar[:, at].transpose(0, 1).contiguous(),  # as every batch, however it was made: sums
+            market=self._market[:, at].transpose(0, 1).contiguous(),  # follow the layout in memory
             age=closing - last[:, :, closing],
-            missing=~known.unflatten(2, (n_patches, self.patch)).any(dim=3),
+            missing=~known.view(*known.shape[:2], n_patches, self.patch).any(dim=3),
         )
 
     def closing(self, ends: Tensor) -> Tensor:
