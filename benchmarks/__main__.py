@@ -27,6 +27,7 @@ BENCHMARKS = (
     "memory",
     "learning_proof",
     "registry",
+    "tune",
 )
 """Each is the module of that name with a function `run(options) -> Result`."""
 

@@ -22,10 +22,9 @@ _QUANTILE = 0.25
 def create_scheduler(spec: SearchSpec, journal: Journal, n_folds: int) -> TrialScheduler:
     """Return Tune's scheduler for a search; its unit of time is a fold.
 
-    Walk-forward folds grow: with five, the first costs a fifteenth of all. ASHA [1]_ judges after the folds 1, 3, 9, …
-    and gives up what is not among the best third of those that came so far. Population-based training [2]_ judges
-    after every fold: the worst quarter goes on from the folds of one of the best quarter, with hyperparameters near
-    its own.
+    ASHA [1]_ judges after the folds 1, 3, 9, … and gives up what is not among the best third of those that came so
+    far. Population-based training [2]_ judges after every fold: the worst quarter goes on from the folds of one of
+    the best quarter, with hyperparameters near its own.
 
     References
     ----------

@@ -22,6 +22,7 @@ from tune.cluster import room_for
 from tune.evolution import Individual
 from tune.evolve import EvolveSpec, run_evolution
 from tune.journal import Journal, Trial, find_search, read_spec, search_dir
+from tune.objective import middle_first
 from tune.report import write_report
 from tune.results import SearchResult, summarise, write_trials
 from tune.search import run_search
@@ -141,7 +142,7 @@ def _search(past: Past, spec: SearchSpec, folder: Path, *, register: bool, hooks
             f"metric='ic' ranks symbols against each other and needs at least {_FEWEST_FOR_IC}; the data have "
             f"{len(data.symbols)}: use metric='loss'"
         )
-    folds = walk_forward_folds(data, settings.models)
+    folds = middle_first(walk_forward_folds(data, settings.models))
     hooks.on_start(spec.name, spec.trials, spec.concurrent)
     costs = settings.execution
     trials = run_search(

@@ -13,7 +13,7 @@ from typing import Any
 
 from trader.core.errors import SettingsError
 from trader.models.kinds import model_class, preset
-from tune.space import Dimension, Float, Int, Space
+from tune.space import Choice, Dimension, Float, Int, Space
 
 __all__ = ["SPACES", "model_space"]
 
@@ -33,6 +33,25 @@ def _trees(*, library: bool = False, leaf_rows: bool = True) -> dict[str, Mappin
     return {size: {"n_trees": Int(n // 20, n, log=True), **shared} for size, n in most.items()}
 
 
+def _transformer() -> dict[str, Mapping[str, Dimension]]:
+    """Return the dimensions of the market transformer; widths are multiples of the preset's number of heads."""
+    shared: dict[str, Dimension] = {"dropout": Float(0.0, 0.5), "weight_decay": Float(0.01, 3.0, log=True)}
+    small: dict[str, Dimension] = {
+        "context": Choice((2, 4, 8, 16), ordered=True),
+        "d_model": Choice((16, 32, 48, 64), ordered=True),
+        "n_layers": Int(1, 3),
+        "learning_rate": Float(3e-4, 1e-2, log=True),
+    }
+    full: dict[str, Dimension] = {
+        "context": Choice((25, 50, 100, 200), ordered=True),
+        "d_model": Choice((128, 256, 512), ordered=True),
+        "n_layers": Int(2, 8),
+        "learning_rate": Float(5e-5, 2e-3, log=True),
+    }
+    tiny = small | {"d_model": Choice((8, 16, 24), ordered=True), "n_layers": Int(1, 2)}
+    return {"ci": tiny | shared, "demo": small | shared, "full": full | shared}
+
+
 def _any_size(**dimensions: Dimension) -> dict[str, Mapping[str, Dimension]]:
     return dict.fromkeys(("ci", "demo", "full"), dimensions)
 
@@ -44,6 +63,7 @@ SPACES: Mapping[str, Mapping[str, Mapping[str, Dimension]]] = {
     "lightgbm": _trees(library=True),
     "xgboost": _trees(library=True),
     "catboost": _trees(library=True, leaf_rows=False),
+    "transformer": _transformer(),
 }
 """Dimensions by kind of model and preset."""
 

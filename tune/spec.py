@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import inspect
 import secrets
 from collections.abc import Mapping
 from typing import Any, Literal
+
+import numpy as np
 
 from trader.core.errors import DataError, SettingsError
 from trader.models.kinds import create, model_class
@@ -89,12 +92,15 @@ class SearchSpec:
         if not (0 <= self.gpus_per_trial <= 1 or float(self.gpus_per_trial).is_integer()):
             raise SettingsError(f"gpus_per_trial={self.gpus_per_trial} is not allowed; give a fraction or whole GPUs")
         # Building one says at once whether the fixed values are allowed.
-        create(self.model, **self.space.sample(_any_seed()))
+        create(self.model, **self.space.sample(np.random.default_rng(0)))
 
     @property
     def space(self) -> Space:
-        """What it varies."""
-        return model_space(self.model, self.preset, self.fixed)
+        """What it varies; a model that can use the CPUs of a trial is told of them."""
+        threads = int(self.cpus_per_trial)
+        takes_threads = "n_threads" in inspect.signature(model_class(self.model)).parameters
+        own = {"n_threads": threads} if takes_threads and threads > 1 else {}
+        return model_space(self.model, self.preset, own | dict(self.fixed))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
@@ -122,9 +128,3 @@ def new_name(model: str, now: dt.datetime | None = None) -> str:
     'linear-20240506-070809'
     """
     return f"{model}-{now or dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-
-
-def _any_seed() -> Any:
-    import numpy as np
-
-    return np.random.default_rng(0)

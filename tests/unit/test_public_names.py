@@ -7,7 +7,7 @@ import pkgutil
 
 import pytest
 
-PACKAGES = ("trader", "risk", "serve")
+PACKAGES = ("trader", "risk", "serve", "tune")
 
 
 def _modules() -> list[str]:
