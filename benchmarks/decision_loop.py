@@ -23,6 +23,7 @@ from trader.data.simulated import SimulatedMarket
 from trader.engine.backtest import run_backtest
 from trader.engine.prepare import Prepared, prepare_run
 from trader.models.base import MODELS, ArrayModel
+from trader.models.rows import Rows, Watch
 from trader.settings import (
     FeatureSettings,
     FeedSettings,
@@ -77,7 +78,7 @@ class MacdCross(ArrayModel):
 
     column: NDArray[np.int64]
 
-    def _fit(self, features: FloatArray, target: FloatArray, names: tuple[str, ...], seed: int) -> None:  # noqa: ARG002
+    def _fit(self, rows: Rows, names: tuple[str, ...], seed: int, watch: Watch | None) -> None:  # noqa: ARG002
         self.column = np.array([names.index("macd")])
 
     def _scores(self, features: FloatArray) -> FloatArray:

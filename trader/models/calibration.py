@@ -230,5 +230,7 @@ def _fit_spread(rows: Rows, residuals: FloatArray) -> Ridge:
     size = np.abs(residuals)
     typical = float(np.median(size))
     floor = 0.01 * typical if typical > 0 else 1.0  # a residual that happens to be 0 says little of its spread
-    fitted = fit_ridge(rows.features, np.log(np.maximum(size, floor)), rows.weight, _SPREAD_SHRINK_ROWS / len(rows), SPREAD_CLIP)
+    fitted = fit_ridge(
+        rows.features, np.log(np.maximum(size, floor)), rows.weight, _SPREAD_SHRINK_ROWS / len(rows), SPREAD_CLIP
+    )
     return dataclasses.replace(fitted, intercept=np.zeros(1))

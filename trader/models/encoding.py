@@ -79,10 +79,16 @@ class PanelEncoder:
     def fit(cls, rows: FloatArray, names: tuple[str, ...]) -> Self:
         """Learn from training rows (n_rows, n_features); NaN and infinite are missing."""
         rows = np.where(np.isfinite(rows), rows, np.nan)
-        center, inverse_scale = column_moments(rows)
+        missing: BoolArray = np.asarray(np.isnan(rows).any(axis=0))
+        return cls.of_moments(*column_moments(rows), missing, names)
+
+    @classmethod
+    def of_moments(
+        cls, center: FloatArray, inverse_scale: FloatArray, missing: BoolArray, names: tuple[str, ...]
+    ) -> Self:
+        """Build from what is known of training rows: moments of each column, and whether it is missing in some row."""
         columns = np.array([i for i, name in enumerate(names) if name not in CALENDAR and inverse_scale[i] > 0], int)
-        missing = np.isnan(rows[:, columns]).any(axis=0)
-        return cls(names, columns, center, inverse_scale, columns[missing])
+        return cls(names, columns, center, inverse_scale, columns[missing[columns]])
 
     @property
     def n_values(self) -> int:

@@ -61,13 +61,15 @@ class TimeColumn:
         known = np.isfinite(values)[..., None]
         x = np.where(known, values[..., None], 0.0)
         if self.kind == "decay":
-            return known * np.exp(-np.maximum(x, 0.0) / np.array(_MONTH_END_DECAYS))
+            decayed: FloatArray = known * np.exp(-np.maximum(x, 0.0) / np.array(_MONTH_END_DECAYS))
+            return decayed
         angle = 2.0 * np.pi * x / self.period * np.arange(1, self.harmonics + 1)
         parts = [np.sin(angle), np.cos(angle)]
         if self.kind == "clock":
             away = np.abs(x / self.period * _HOURS - np.arange(_HOURS))
             parts.append(np.maximum(0.0, 1.0 - np.minimum(away, _HOURS - away)))
-        return known * np.concatenate(parts, axis=-1)
+        expanded: FloatArray = known * np.concatenate(parts, axis=-1)
+        return expanded
 
 
 CALENDAR: dict[str, TimeColumn] = {

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import torch
+import torch.utils.deterministic
 
 from trader.core.errors import ModelError
 
@@ -31,17 +33,18 @@ def reproducible(seed: int, device: torch.device, n_threads: int) -> Iterator[No
     last bits.
     """
     on_cpu = device.type == "cpu"
-    fill = torch.utils.deterministic.fill_uninitialized_memory
+    guard: Any = torch.utils.deterministic  # its one attribute is set up in a way that type checkers do not see
+    fill = guard.fill_uninitialized_memory
     before = torch.are_deterministic_algorithms_enabled()
     with threads(n_threads), torch.random.fork_rng(devices=[] if on_cpu else [device.index or 0]):
         torch.manual_seed(seed)
         torch.use_deterministic_algorithms(on_cpu or before)
-        torch.utils.deterministic.fill_uninitialized_memory = False  # a guard that costs a pass over every result
+        guard.fill_uninitialized_memory = False  # it would cost a pass over every result
         try:
             yield
         finally:
             torch.use_deterministic_algorithms(before)
-            torch.utils.deterministic.fill_uninitialized_memory = fill
+            guard.fill_uninitialized_memory = fill
 
 
 def device_of(name: str) -> torch.device:

@@ -35,7 +35,15 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 from trader.models.temporal import AGE_DECAYS
 from trader.models.windows import Windows
 
-__all__ = ["AttentionWeights", "MarketTransformer", "NetworkConfig", "Outputs", "normal_quantiles"]
+__all__ = [
+    "AttentionWeights",
+    "MarketTransformer",
+    "NetworkConfig",
+    "Outputs",
+    "attention_weights",
+    "fused_attention",
+    "normal_quantiles",
+]
 
 _MISSING = -1e4
 _BIAS_HIDDEN = 16
@@ -159,7 +167,8 @@ class MarketTransformer(nn.Module):
         biases = self.bias(windows)  # n_layers of (B, N, T, H)
         for number, (block, bias) in enumerate(zip(self.blocks, biases, strict=True)):
             x = block(x, bias, last=last and number == len(self.blocks) - 1, attention=attention)
-        return self.heads(self.norm(x[:, :, -1:] if last else x))
+        outputs: Outputs = self.heads(self.norm(x[:, :, -1:] if last else x))
+        return outputs
 
     def _identities(self, windows: Windows) -> Tensor:
         """Return the embeddings of the symbols (B or 1, N, d)."""
@@ -169,7 +178,8 @@ class MarketTransformer(nn.Module):
         if self.training and stranger and self.config.stranger_rate:
             unknown = torch.rand(n_windows, n_symbols, device=who.device) < self.config.stranger_rate
             who = torch.where(unknown, stranger, who)
-        return self.identity(who)
+        embedded: Tensor = self.identity(who)
+        return embedded
 
 
 class KeyBias(nn.Module):
@@ -221,7 +231,8 @@ class Block(nn.Module):
         normed = self.norm(x)
         x = x[:, :, -1:] if last else x
         x = x + self.dropout(self.out(self._attend(normed, bias, last, attention)))
-        return x + self.dropout(self.down(F.gelu(self.up(self.norm_forward(x)))))
+        added: Tensor = self.dropout(self.down(F.gelu(self.up(self.norm_forward(x)))))
+        return x + added
 
     def _attend(self, x: Tensor, bias: Tensor, last: bool, attention: list[AttentionWeights] | None) -> Tensor:
         asking = x[:, :, -1:] if last else x
@@ -234,9 +245,11 @@ class Block(nn.Module):
         in_time = [part[:, :, :, along].transpose(2, 3) for part in (q, k, v)]  # (B, N, h, T, e)
         of_assets = [part[:, :, moment, across].permute(0, 2, 3, 1, 4) for part in (q, k, v)]  # (B, T, h, N, e)
         if attention is not None:
-            attention.append(AttentionWeights(_weights(*in_time[:2])[..., -1, :], _weights(*of_assets[:2])[:, -1]))
-        own = _attention(*in_time, causal=not last).transpose(2, 3)  # (B, N, T or 1, h, e)
-        others = _attention(*of_assets, causal=False).permute(0, 3, 1, 2, 4)  # (B, N, T or 1, h, e)
+            attention.append(
+                AttentionWeights(attention_weights(*in_time[:2])[..., -1, :], attention_weights(*of_assets[:2])[:, -1])
+            )
+        own = fused_attention(*in_time, causal=not last).transpose(2, 3)  # (B, N, T or 1, h, e)
+        others = fused_attention(*of_assets, causal=False).permute(0, 3, 1, 2, 4)  # (B, N, T or 1, h, e)
         return torch.cat((own, others), dim=3).flatten(3)
 
     def _heads(self, x: Tensor) -> Tensor:
@@ -283,13 +296,13 @@ def normal_quantiles(levels: tuple[float, ...]) -> list[float]:
     return [NormalDist().inv_cdf(level) for level in levels]
 
 
-def _attention(q: Tensor, k: Tensor, v: Tensor, *, causal: bool) -> Tensor:
+def fused_attention(q: Tensor, k: Tensor, v: Tensor, *, causal: bool) -> Tensor:
     """Return the fused attention of (A, B, h, S, e) tensors; kernels take one batch dimension."""
     fused = F.scaled_dot_product_attention(q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1), is_causal=causal)
     return fused.view(*q.shape[:2], *fused.shape[1:])
 
 
-def _weights(q: Tensor, k: Tensor) -> Tensor:
+def attention_weights(q: Tensor, k: Tensor) -> Tensor:
     """Return the weights (…, S, S') of the last S of S' positions, which may look at all."""
     return torch.softmax(q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]), dim=-1)
 

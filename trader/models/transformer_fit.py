@@ -16,13 +16,22 @@ from trader.models.calibration import LEVELS
 from trader.models.encoding import PanelEncoder
 from trader.models.schema import check_panel, min_known
 from trader.models.torch_scope import device_of, reproducible
-from trader.models.transformer import MarketTransformer, NetworkConfig
+from trader.models.transformer import MarketTransformer, NetworkConfig, Outputs
 from trader.models.transformer_calibration import OutputArrays, TailCalibration
 from trader.models.transformer_params import TransformerParams
 from trader.models.transformer_training import Examples, History, TrainingPlan, predict_examples, train
 from trader.models.windows import WindowSource
 
-__all__ = ["Fitted", "fit_network", "network_config", "training_plan"]
+__all__ = [
+    "MIN_FIT_ROWS",
+    "MIN_TAIL_ROWS",
+    "Fitted",
+    "calibrate_outputs",
+    "fit_network",
+    "network_config",
+    "training_plan",
+    "with_less_memory",
+]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -30,8 +39,8 @@ IntArray = NDArray[np.int64]
 
 T = TypeVar("T")
 
-_MIN_FIT_ROWS = 10
-_MIN_TAIL_ROWS = 20
+MIN_FIT_ROWS = 10
+MIN_TAIL_ROWS = 20
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -126,7 +135,7 @@ def fit_network(
             history = train(network, source, training, validation, plan, seed=seed, monitor=monitor)
             return network.eval(), history, _calibration(network, source, validation)
 
-    network, history, calibration = _with_less_memory(attempt, params.batch_size)
+    network, history, calibration = with_less_memory(attempt, params.batch_size)
     return Fitted(names, encoder, network, calibration, scale, history)
 
 
@@ -171,15 +180,15 @@ def _labels(
     usable = np.zeros(target.shape, dtype=bool)
     enough = np.isfinite(features[chosen]).sum(axis=2) >= min_known(features.shape[2])
     usable[chosen] = np.isfinite(target[chosen]) & enough & (weight[chosen] > 0)
-    if (n_rows := int(usable.sum())) < _MIN_FIT_ROWS:
-        raise ModelError(f"transformer has {n_rows} rows with a known target and features; {_MIN_FIT_ROWS} are needed")
+    if (n_rows := int(usable.sum())) < MIN_FIT_ROWS:
+        raise ModelError(f"transformer has {n_rows} rows with a known target and features; {MIN_FIT_ROWS} are needed")
     labels = _Labels(np.where(usable, target, 0.0), np.where(usable, weight, 0.0), chosen, chosen[:0])
     start = chosen.size - round(params.validation_fraction * chosen.size)
     if start == chosen.size:
         return labels
     tail = chosen[start:]
     head = chosen[chosen + params.purge < tail[0]]
-    if min(int(usable[head].sum()), int(usable[tail].sum())) < _MIN_TAIL_ROWS:
+    if min(int(usable[head].sum()), int(usable[tail].sum())) < MIN_TAIL_ROWS:
         return labels
     return dataclasses.replace(labels, head=head, tail=tail)
 
@@ -202,7 +211,11 @@ def _examples(labels: _Labels, instants: IntArray, scale: float, context: int, d
 def _calibration(network: MarketTransformer, source: WindowSource, validation: Examples | None) -> TailCalibration:
     if validation is None:
         return TailCalibration.none()
-    outputs, target, weight = predict_examples(network, source, validation)
+    return calibrate_outputs(*predict_examples(network, source, validation))
+
+
+def calibrate_outputs(outputs: Outputs, target: torch.Tensor, weight: torch.Tensor) -> TailCalibration:
+    """Learn from what `trader.models.transformer_training.predict_examples` returned for the tail."""
     used = weight > 0
 
     def taken(tensor: torch.Tensor) -> FloatArray:
@@ -213,7 +226,7 @@ def _calibration(network: MarketTransformer, source: WindowSource, validation: E
     return TailCalibration.of(OutputArrays(*map(taken, fields)), taken(target), taken(weight))
 
 
-def _with_less_memory(attempt: Callable[[int], T], batch_size: int) -> T:
+def with_less_memory(attempt: Callable[[int], T], batch_size: int) -> T:
     """Try a batch size, and half of it where memory did not suffice."""
     smaller = max(1, batch_size // 2)
     for size in (batch_size, smaller):

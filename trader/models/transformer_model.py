@@ -89,7 +89,7 @@ class Transformer(TransformerParams):
     PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
         {
             "ci": MappingProxyType(
-                {"context": 4, "d_model": 16, "n_heads": 2, "n_layers": 1, "epochs": 8, "batch_size": 16}
+                {"context": 4, "d_model": 16, "n_heads": 2, "n_layers": 1, "epochs": 6, "learning_rate": 5e-3}
             ),
             "demo": MappingProxyType({}),
             "full": MappingProxyType(
@@ -110,6 +110,13 @@ class Transformer(TransformerParams):
     """`full` takes contexts to 1,000."""
 
     _fitted: Fitted | None = None
+
+    @classmethod
+    def of(cls, params: TransformerParams, fitted: Fitted) -> Self:
+        """Return the model of a network that was trained elsewhere, by several workers say."""
+        model = cls(**params.params)
+        model._fitted = fitted
+        return model
 
     @property
     def feature_names(self) -> tuple[str, ...]:

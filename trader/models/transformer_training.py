@@ -19,7 +19,18 @@ from trader.models.transformer import MarketTransformer, Outputs
 from trader.models.windows import WindowSource
 from trader.validation.ic import information_coefficient
 
-__all__ = ["Examples", "History", "TrainingPlan", "cosine_rate", "joint_loss", "optimiser", "train"]
+__all__ = [
+    "Examples",
+    "History",
+    "NotFiniteError",
+    "Stepper",
+    "TrainingPlan",
+    "cosine_rate",
+    "joint_loss",
+    "judge_outputs",
+    "optimiser",
+    "train",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -176,15 +187,16 @@ def train(
     """
     generator = torch.Generator().manual_seed(seed)
     steps = _steps_of(training, plan)
-    stepper = _Stepper(network, source, training, plan, steps * plan.epochs)
+    stepper = Stepper(network, plan, steps * plan.epochs)
     best = (math.inf, 0, _copy(network))
     epochs: list[Mapping[str, float]] = []
     stopped = "finished"
     for epoch in range(1, plan.epochs + 1):
         order = torch.randperm(training.ends.numel(), generator=generator).to(source.device)
         try:
-            losses = [stepper(training.ends[chosen]) for chosen in order[: steps * plan.batch_size].chunk(steps)]
-        except _NotFiniteError as error:
+            batches = order[: steps * plan.batch_size].chunk(steps)
+            losses = [stepper(source, training, training.ends[chosen]) for chosen in batches]
+        except NotFiniteError as error:
             stopped = f"{error} of {steps} in epoch {epoch}"
             break
         metrics = {"train_loss": float(np.mean(losses)), "learning_rate": stepper.rate}
@@ -207,13 +219,17 @@ def train(
 
 
 def evaluate(network: MarketTransformer, source: WindowSource, examples: Examples) -> dict[str, float]:
-    """Return `validation_loss` and `validation_ic` of scores made as a prediction makes them.
+    """Return `validation_loss` and `validation_ic` of scores made as a prediction makes them."""
+    return judge_outputs(*predict_examples(network, source, examples), network.config.levels)
+
+
+def judge_outputs(outputs: Outputs, target: Tensor, weight: Tensor, levels: tuple[float, ...]) -> dict[str, float]:
+    """Return `validation_loss` and `validation_ic` of what `predict_examples` returned.
 
     The IC is the mean rank correlation over symbols of an instant; with fewer than five symbols, the correlation
     over all labels.
     """
-    outputs, target, weight = predict_examples(network, source, examples)
-    loss = float(joint_loss(outputs, target, weight, network.config.levels))
+    loss = float(joint_loss(outputs, target, weight, levels))
     used = weight.squeeze(2).cpu().numpy() > 0
     score = np.where(used, outputs.mean.squeeze(2).cpu().double().numpy(), np.nan)
     truth = np.where(used, target.squeeze(2).cpu().double().numpy(), np.nan)
@@ -227,7 +243,7 @@ def predict_examples(
     was_training = network.training
     network.eval()
     with torch.no_grad():
-        found = [network(source.windows(ends), last=True) for ends in examples.ends.split(_EVALUATION_BATCH)]
+        found = [network(source.windows(ends), last=True) for ends in torch.split(examples.ends, _EVALUATION_BATCH)]
     network.train(was_training)
     fields = (f.name for f in dataclasses.fields(Outputs))
     outputs = Outputs(*(torch.cat([getattr(part, field) for part in found]) for field in fields))
@@ -235,19 +251,33 @@ def predict_examples(
     return outputs, target, weight
 
 
-class _NotFiniteError(ArithmeticError):
+class NotFiniteError(ArithmeticError):
     """The loss of a batch is NaN or infinite."""
 
 
-class _Stepper:
-    """One optimiser step a call."""
+class Stepper:
+    """One optimiser step a call.
 
-    def __init__(
-        self, network: MarketTransformer, source: WindowSource, training: Examples, plan: TrainingPlan, n_steps: int
-    ) -> None:
+    Parameters
+    ----------
+    network : MarketTransformer
+    plan : TrainingPlan
+    n_steps : int
+        Of the whole training.
+
+    Attributes
+    ----------
+    forward : callable
+        What is called to compute the outputs: the network, or a module around it.
+    step : int
+        Steps that were made.
+    rate : float
+        Learning rate of the last step.
+    optimiser : torch.optim.AdamW
+    """
+
+    def __init__(self, network: MarketTransformer, plan: TrainingPlan, n_steps: int) -> None:
         self.network = network
-        self.source = source
-        self.training = training
         self.plan = plan
         self.n_steps = n_steps
         self.step = 0
@@ -256,22 +286,28 @@ class _Stepper:
         self.forward = torch.compile(network) if plan.compiled else network
         network.train()
 
-    def __call__(self, ends: Tensor) -> float:
-        """Learn from the windows that end at these instants; return their loss."""
+    def __call__(self, source: WindowSource, training: Examples, ends: Tensor) -> float:
+        """Learn from the windows of a source that end at these instants; return their loss.
+
+        Raises
+        ------
+        NotFiniteError
+            If it is NaN or infinite; the message names the batch. Nothing was learnt from it.
+        """
         self.rate = self.plan.learning_rate * cosine_rate(self.step, self.n_steps, self.plan.warmup)
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate
         self.step += 1
-        target, weight = self.training.labels(self.source.closing(ends))
-        with _autocast(self.source.device, self.plan.mixed_precision):
-            outputs = self.forward(self.source.windows(ends))
+        target, weight = training.labels(source.closing(ends))
+        with _autocast(source.device, self.plan.mixed_precision):
+            outputs = self.forward(source.windows(ends))
         loss = joint_loss(outputs, target, weight, self.network.config.levels)
         value = float(loss.detach())
         if not math.isfinite(value):
             n_steps = max(1, self.n_steps // self.plan.epochs)
-            raise _NotFiniteError(f"the loss is {value} in batch {(self.step - 1) % n_steps + 1}")
+            raise NotFiniteError(f"the loss is {value} in batch {(self.step - 1) % n_steps + 1}")
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self.network.parameters(), self.plan.max_gradient)
         self.optimiser.step()
         return value

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from trader.core.errors import ModelError, SettingsError
+from trader.core.errors import ModelError, SettingsError, TraderError
 from trader.models.checksums import check_hashes, files_of, hash_folder
 
 __all__ = ["ArtifactStore", "Progress"]
@@ -61,7 +61,7 @@ class ArtifactStore:
                 sizes = {name: self._copy_in(path, f"{location}/{name}", progress) for name, path in files.items()}
                 self._flush(location)
         except BaseException:
-            with contextlib.suppress(ModelError):
+            with contextlib.suppress(TraderError):
                 self.delete(location)
             raise
         return {name: digest for name, (digest, _) in sizes.items()}, sum(size for _, size in sizes.values())
@@ -165,8 +165,10 @@ class ArtifactStore:
                     with fs.open_input_stream(f"{root}/{location}/{name}") as reader, path.open("wb") as writer:
                         found[name], _ = _copy(reader, writer)
             check_hashes(self._shown(location), found, manifest)
-            with contextlib.suppress(OSError):  # somebody else was faster, with the same files
+            try:
                 partial.rename(target)
+            except OSError:
+                self._check(target, manifest)  # somebody else was faster, with the same files
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         return target

@@ -202,4 +202,6 @@ def parse_state(state: State | str) -> State:
     try:
         return State(state.upper())
     except ValueError:
-        raise DataError(f"state {state!r} is unknown; allowed are {', '.join(State)}{closest(state.upper(), State)}") from None
+        raise DataError(
+            f"state {state!r} is unknown; allowed are {', '.join(State)}{closest(state.upper(), State)}"
+        ) from None

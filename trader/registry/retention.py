@@ -101,5 +101,6 @@ def _models_of_runs(connection: Connection) -> dict[str, set[str]]:
     found = {}
     for run_id, members, extra in connection.execute(query):
         models = from_json(extra).get("models", ())
-        found[run_id] = {*from_json(members), *(models.values() if isinstance(models, Mapping) else models)}
+        named = models.values() if isinstance(models, Mapping) else models
+        found[run_id] = {*from_json(members), *(ref for ref in named if isinstance(ref, str))}
     return found

@@ -113,6 +113,7 @@ def test_a_single_model_draws_its_background_from_the_data(trader: Callable[...,
         (("--symbol", "SIM0"), "did you mean"),
         (("--member", "forest"), "allowed are linear@1.0.0, boosting@1.0.0, ensemble"),
         (("--method", "ig"), "gradients"),
+        (("--method", "attention"), "needs a transformer"),
         (("--at", "1980-01-01"), "no bar"),
         (("--out", "why.pdf"), "must end in .html or .png"),
         (("--set", "features.families=[momentum]"), "the data lack"),
@@ -138,3 +139,39 @@ def test_registered_versions_bring_their_background(trader: Callable[..., Any], 
     answer = json.loads(done.out)
     assert answer["subject"] == "linear@1.0.0"
     assert "of training" in answer["background"]
+
+
+def test_a_transformer_shows_gradients_and_attention(trader: Callable[..., Any], tmp_path: Path) -> None:
+    """`ig` adds up within its tolerance and draws the window; `attention` sums to 1 over what is looked at."""
+    small = ("--set", "feed.symbols=[]", "--set", "models.n_splits=2", "--param", "epochs=1")
+    trained = trader("models", "train", "transformer", "--preset", "ci", *MARKET, *small)
+    assert trained.code == 0, trained.err
+    target = tmp_path / "why.html"
+    ig = trader(
+        "models",
+        "explain",
+        "transformer",
+        *MARKET,
+        "--symbol",
+        "SIM01",
+        "--method",
+        "ig",
+        "--json",
+        "--out",
+        str(target),
+    )
+    assert ig.code == 0, ig.err
+    answer = json.loads(ig.out)
+    total = answer["base"][0] + sum(answer["values"][0])
+    assert total == pytest.approx(answer["score"][0], abs=5e-3 * (abs(total) + np.abs(answer["values"][0]).sum()))
+    assert target.read_text(encoding="utf-8").count("<svg") == 3
+    looked = trader(
+        "models", "explain", "transformer", *MARKET, "--method", "attention", "--json", "--out", str(target)
+    )
+    assert looked.code == 0, looked.err
+    maps = json.loads(looked.out)
+    assert np.array(maps["assets"]).shape == (1, 6, 6)
+    assert np.array(maps["assets"]).sum(axis=-1) == pytest.approx(1.0, abs=1e-5)
+    assert np.array(maps["time"]).sum(axis=-1) == pytest.approx(1.0, abs=1e-5)
+    assert target.read_text(encoding="utf-8").count("<svg") == 2
+    assert trader("models", "explain", "transformer", *MARKET, "--method", "attention", "--global").code == 2

@@ -95,7 +95,9 @@ def test_newer_schema(store: Store, store_url: str) -> None:
     with writing(engine) as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     engine.dispose()
-    with pytest.raises(StoreError, match="has schema revision '9999', but this version knows 0001, 0002, 0003") as caught:
+    with pytest.raises(
+        StoreError, match="has schema revision '9999', but this version knows 0001, 0002, 0003"
+    ) as caught:
         Store.open(store_url)
     _one_line(caught.value)
 

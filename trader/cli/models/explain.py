@@ -16,15 +16,19 @@ from trader.core.errors import UserError
 if TYPE_CHECKING:
     from trader.core.protocols import Model
     from trader.explain.explainer import Explainer
+    from trader.explain.instant import Instant
+    from trader.explain.subject import Subject
     from trader.models.background import Background
     from trader.models.dataset import TrainingSet
     from trader.models.ensemble import Ensemble
     from trader.reporting.explanation_page import ExplanationPage
+    from trader.reporting.plots import Plot
     from trader.settings import Settings
 
 __all__ = ["register"]
 
 _FORMATS = (".html", ".png")
+_MOST_WINDOWS = 4
 
 
 def register(app: typer.Typer) -> None:
@@ -38,8 +42,8 @@ def explain(
         typer.Argument(metavar="REF", help="As for show; or the folder of a saved ensemble or model: runs/…/models."),
     ],
     method: Annotated[
-        Literal["shap", "lime", "ig", "surrogate"],
-        typer.Option("--method", help="surrogate explains the whole; ig needs a transformer."),
+        Literal["shap", "lime", "ig", "attention", "surrogate"],
+        typer.Option("--method", help="surrogate explains the whole; ig and attention need a transformer."),
     ] = "shap",
     whole: Annotated[bool, typer.Option("--global", help="Explain the model over all instants, not one.")] = False,
     symbol: Annotated[str | None, typer.Option("--symbol", metavar="A,B", help="All, if none is named.")] = None,
@@ -72,6 +76,8 @@ def explain(
         past = _past(settings, at, source.feature_names, lambda what, share: status.update(f"{what} {share:.0%}"))
         explainer = _explainer(source, background, past, settings.run.seed, name)
         status.update("explaining")
+        if whole and method == "attention":
+            raise UserError("--global --method attention is not allowed; attention is that of one instant")
         if whole or method == "surrogate":
             page, facts = _overview(explainer, past, name, method, member, depth, settings.run.seed)
         else:
@@ -133,11 +139,35 @@ def _instant(
     from trader.explain.panel import instant_at, positions_of
     from trader.reporting.explanation_page import local_page
 
-    chosen = positions_of(past, symbols)
-    instant, ts_ns = instant_at(past, explainer.subject(member).context, chosen)
-    found = explainer.explain(instant, method, member)
+    chosen, subject = positions_of(past, symbols), explainer.subject(member)
+    instant, ts_ns = instant_at(past, subject.context, chosen)
     named = [past.symbols[at] for at in chosen]
-    return local_page(name, found, named, ts_ns), {"ref": name, "ts_ns": ts_ns, "symbols": named} | found.to_dict()
+    facts = {"ref": name, "ts_ns": ts_ns}
+    if method == "attention":
+        from trader.explain.attention import attention_of
+        from trader.reporting.attention_page import attention_page
+
+        looked = attention_of(subject, instant)
+        page = attention_page(name, looked, past.symbols, ts_ns)
+        return page, facts | {"symbols": list(past.symbols)} | looked.to_dict()
+    found = explainer.explain(instant, method, member)
+    plots = _gradient_plots(subject, instant, past, named) if method == "ig" else ()
+    return local_page(name, found, named, ts_ns, plots), facts | {"symbols": named} | found.to_dict()
+
+
+def _gradient_plots(subject: Subject, instant: Instant, past: TrainingSet, named: list[str]) -> tuple[Plot, ...]:
+    """Return the pictures of the first few symbols' windows."""
+    from trader.explain.sequence import transformer_of, window_gradients
+    from trader.reporting.attention_page import gradient_plots
+
+    model = transformer_of(subject)
+    if model is None:
+        return ()
+    plots: list[Plot] = []
+    for symbol in named[:_MOST_WINDOWS]:
+        found = window_gradients(subject, model, instant, past.symbols.index(symbol))
+        plots += gradient_plots(found, symbol, past.symbols, past.feature_names)
+    return tuple(plots)
 
 
 def _overview(
