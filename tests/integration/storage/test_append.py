@@ -7,7 +7,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from sqlalchemy import create_engine, delete, text, update
+from sqlalchemy import create_engine, delete, update
 from sqlalchemy.exc import DBAPIError
 
 from trader.core.errors import DataError, StoreError
@@ -74,18 +74,6 @@ def test_arrays_must_match_the_symbols(store: Store, made: ModuleType) -> None:
     wrong = dataclasses.replace(made.decision(0), score=np.zeros(5))
     with pytest.raises(DataError, match="score has 5 values in a decision; this run's symbols ask for 4"):
         store.append("r1", [wrong], traces=["a"])
-
-
-def test_features_are_kept_only_with_orders(store: Store, store_url: str, made: ModuleType) -> None:
-    """A decision that wanted no order stores no features."""
-    made.append(store, "r1", 0, 40)
-    engine = create_engine(store_url)
-    with engine.connect() as connection:
-        kept = connection.scalars(text("SELECT seq FROM decisions WHERE features IS NOT NULL ORDER BY seq")).all()
-    engine.dispose()
-    wanted = [s for s in range(40) if len(made.decision(s).orders) or made.decision(s).denials]
-    assert len(wanted) < 40
-    assert kept == wanted
 
 
 def test_numbers_must_be_finite(store: Store, made: ModuleType) -> None:

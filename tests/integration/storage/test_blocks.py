@@ -7,10 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 import pytest
+from numpy.typing import NDArray
+from sqlalchemy import create_engine, text
 
 from tests.support.trading import random_panel
 from trader.core.decision import DecisionBlock
 from trader.core.errors import DataError
+from trader.engine.recorder import Recorder
 from trader.pipeline import DecisionLoop
 from trader.settings.sections import ExecutionSettings, GateSettings, SizingSettings
 from trader.storage import RunRecord, Store
@@ -23,13 +26,16 @@ WARM = 30
 @pytest.fixture(scope="module")
 def blocks() -> list[DecisionBlock]:
     """Decisions with fills, withdrawals and denials, in blocks of one and of many."""
+    return _decide(np.random.default_rng(6).normal(size=(120, len(SYMBOLS))))
+
+
+def _decide(scores: NDArray[np.float64], max_weight: float = 0.09) -> list[DecisionBlock]:
     panel = random_panel(120, len(SYMBOLS), 5, bars=True, missing=0.05)
-    scores = np.random.default_rng(6).normal(size=(120, len(SYMBOLS)))
     loop = DecisionLoop(
         len(SYMBOLS),
         sizing=SizingSettings(),
         execution=ExecutionSettings(max_participation=0.05, initial_cash=1e5),
-        gate=GateSettings(max_position_weight=0.09),
+        gate=GateSettings(max_position_weight=max_weight),
     )
     loop.warm_up(panel.rows(0, WARM))
     return list(loop.steps(0, panel.rows(WARM, 120), scores[WARM:], {"m@1": scores[WARM:], "n@2": -scores[WARM:]}))
@@ -74,6 +80,24 @@ def test_blocks_and_single_decisions_are_equal_in_every_table(twins: Store, bloc
     assert twins.trace_order("whole", order_id).features == dict(
         zip(FEATURES, extras["features"][traded.seq][traded.orders.symbol_id[-1]], strict=True)
     )
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_features_are_kept_with_orders_or_always(twins: Store, store_url: str, *, every: bool) -> None:
+    """A decision that wanted no order stores its features only where a sequence model will read them again."""
+    blocks = _decide(np.repeat(np.random.default_rng(6).normal(size=(3, len(SYMBOLS))), 40, axis=0), max_weight=1.0)
+    recorder = Recorder(twins, "whole", commit_every=50, every_feature=every)
+    for number, block in enumerate(blocks):
+        recorder.add(block, np.ones((len(block), len(SYMBOLS), len(FEATURES))), None, number)
+    recorder.commit({})
+    engine = create_engine(store_url)
+    with engine.connect() as connection:
+        kept = connection.scalars(text("SELECT seq FROM decisions WHERE features IS NOT NULL ORDER BY seq")).all()
+    engine.dispose()
+    decisions = [decision for block in blocks for decision in block]
+    wanted = [d.seq for d in decisions if len(d.orders) or d.denials]
+    assert 0 < len(wanted) < len(decisions)
+    assert kept == ([d.seq for d in decisions] if every else wanted)
 
 
 def test_a_block_of_another_universe_is_refused(twins: Store, blocks: list[DecisionBlock]) -> None:
