@@ -1,9 +1,9 @@
-"""A small market with a planted lead-lag as training set and as panel files."""
+"""A small market with a planted signal as training set and as panel files."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,9 +17,11 @@ from trader.settings import PlantedSettings
 N_SYMBOLS = 5
 
 
-def lead_lag_set(n_days: int = 420, strength: float = 0.6) -> TrainingSet:
-    """Own returns, their size and the volume of five symbols, of which each follows another."""
-    market = plant(PlantedSettings(signal="lead_lag", strength=strength, n_symbols=N_SYMBOLS, n_days=n_days), seed=4)
+def planted_set(
+    n_days: int = 420, strength: float = 0.6, signal: Literal["lead_lag", "momentum"] = "lead_lag"
+) -> TrainingSet:
+    """Own returns, their size and the volume of five symbols, of which each follows another, or itself."""
+    market = plant(PlantedSettings(signal=signal, strength=strength, n_symbols=N_SYMBOLS, n_days=n_days), seed=4)
     returns = np.zeros(market.panel.close.shape)
     returns[1:] = np.diff(np.log(market.panel.close), axis=0) / market.volatility
     volume = np.log(market.panel.volume)

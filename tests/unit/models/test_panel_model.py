@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 import torch
 
-from tests.support.panels import lead_lag_set, panel_of, small_transformer
+from tests.support.panels import panel_of, planted_set, small_transformer
 from trader.core.errors import DataError, ModelError
 from trader.models.dataset import TrainingSet
-from trader.models.panel_files import PanelFiles
+from trader.models.panel_files import PanelFiles, open_panel
 from trader.models.panel_fit import PanelFit
 from trader.models.panel_model import fit_panel_files, spans_of
 from trader.models.panel_trainer import PanelTrainer, schedule_of
+from trader.models.panel_writer import write_training_set
 from trader.models.torch_scope import reproducible
 from trader.models.transformer_model import Transformer
 
@@ -28,7 +29,7 @@ INSTANTS = np.arange(100, 400)
 
 @pytest.fixture(scope="module")
 def data() -> TrainingSet:
-    return lead_lag_set()
+    return planted_set()
 
 
 @pytest.fixture(scope="module")
@@ -70,27 +71,26 @@ def test_a_fold_teaches_what_memory_teaches(data: TrainingSet, tmp_path: Path) -
     """Files of a part of the instants, with the past before them, give the fit to those instants."""
     weighted = dataclasses.replace(data, weight=np.linspace(0.5, 1.5, len(data))[:, None] * np.ones(5))
     expected = _fit_in_memory(weighted, INSTANTS)
-    from trader.models.panel_files import open_panel
-    from trader.models.panel_writer import write_training_set
-
     write_training_set(tmp_path / "fold", weighted, overlap=3, instants=INSTANTS, file_slices=70)
     _assert_same_course(fit_panel_files(open_panel(tmp_path / "fold"), small_transformer(), seed=3), expected)
 
 
-def test_small_buffers_learn_as_much(panel: PanelFiles, in_memory: Transformer) -> None:
-    """Mixing two files at a time changes the order of the batches, and little of what is learnt."""
-    fit = PanelFit.of(panel, small_transformer(epochs=6))
-    with reproducible(3, CPU, 1):
-        schedule = dataclasses.replace(schedule_of(panel, fit, seed=3, batch_size=32), buffer_files=2)
-        trainer = PanelTrainer(fit, schedule, CPU)
-        trainer.run(lambda spans: spans_of(panel, spans, 3), lambda *_: True, lambda: None)
-    mixed = small_transformer(epochs=6).fit_panel(
-        *(lead_lag_set().features, lead_lag_set().target), feature_names=panel.header.feature_names, seed=3
-    )
-    ics = [epochs[-1]["validation_ic"] for epochs in (trainer.progress.epochs, mixed.history.epochs)]
-    assert min(ics) > 0.1
-    assert abs(ics[0] - ics[1]) < 0.15
-    assert trainer.progress.epochs[0]["train_loss"] == pytest.approx(in_memory.history.epochs[0]["train_loss"], abs=0.1)
+def test_small_buffers_learn_as_much(tmp_path: Path) -> None:
+    """Mixing two files of twenty at a time learns a signal as well as mixing all: the best possible IC is 0.6."""
+    panel = panel_of(planted_set(1260, signal="momentum"), tmp_path / "panel", file_slices=63)
+    assert len(panel.files) == 20
+
+    def last_ic(buffer_files: int) -> float:
+        fit = PanelFit.of(panel, small_transformer())
+        with reproducible(3, CPU, 1):
+            schedule = schedule_of(panel, fit, seed=3, batch_size=32)
+            trainer = PanelTrainer(fit, dataclasses.replace(schedule, buffer_files=buffer_files), CPU)
+            trainer.run(lambda spans: spans_of(panel, spans, 3), lambda *_: True, lambda: None)
+        return trainer.progress.epochs[-1]["validation_ic"]
+
+    few, all_at_once = last_ic(2), last_ic(20)
+    assert min(few, all_at_once) > 0.5
+    assert abs(few - all_at_once) < 0.05
 
 
 def _trained(panel: PanelFiles, folder: Path, upto: int = 9, resume: Path | None = None) -> PanelTrainer:
