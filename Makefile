@@ -23,7 +23,8 @@ run: $(STAMP)  ## Trade the demo: 20 US stocks, 2016-2022, on a local Ray cluste
 	$(BIN)/trader run --preset demo
 
 test: $(STAMP)  ## Run every test, those against real Redis, PostgreSQL and Ray included
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not ray" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m ray
 
 lint: $(STAMP)  ## ruff, mypy, import-linter, and that every __all__ is true
 	$(BIN)/ruff check .
