@@ -71,8 +71,15 @@ class PanelFit:
     n_symbols: int
 
     @classmethod
-    def of(cls, panel: PanelFiles, params: TransformerParams) -> PanelFit:
-        """Learn from the figures in the manifest; the one or two files that lie across the split are read.
+    def of(cls, panel: PanelFiles, params: TransformerParams, end: int | None = None) -> PanelFit:
+        """Learn from the figures in the manifest; the few files that lie across the ends of head and tail are read.
+
+        Parameters
+        ----------
+        panel : PanelFiles
+        params : TransformerParams
+        end : int, optional
+            The instants from this position on are neither learnt from nor validated on.
 
         Raises
         ------
@@ -86,7 +93,7 @@ class PanelFit:
             raise DataError(
                 f"context={params.context} is not allowed; {panel.folder} was written for at most {header.overlap + 1}"
             )
-        n = len(panel)
+        n = len(panel) if end is None else end
         cut = n - round(params.validation_fraction * n)
         purge = max(params.purge, ENTRY_DELAY + header.horizon)
         head, tail = panel.stats(0, max(cut - purge, 0)), panel.stats(cut, n)

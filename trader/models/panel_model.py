@@ -33,12 +33,17 @@ __all__ = ["finish_model", "fit_panel_files", "spans_of"]
 
 
 def fit_panel_files(
-    panel: PanelFiles, params: TransformerParams, *, seed: int = 0, monitor: FitMonitor | None = None
+    panel: PanelFiles,
+    params: TransformerParams,
+    *,
+    seed: int = 0,
+    end: int | None = None,
+    monitor: FitMonitor | None = None,
 ) -> Transformer:
     """Fit to panel files in this process; in memory are a few files at a time.
 
     With no more files to learn from than a buffer holds (`trader.models.schedule.Schedule`), this makes the same
-    steps as `Transformer.fit_panel` with the panel in memory.
+    steps as `Transformer.fit_panel` with the panel in memory. The instants from position `end` on are left out.
 
     Raises
     ------
@@ -47,7 +52,7 @@ def fit_panel_files(
     ModelError
         As `Transformer.fit_panel`.
     """
-    fit = PanelFit.of(panel, params)
+    fit = PanelFit.of(panel, params, end)
     device = device_of(params.device)
 
     def attempt(batch_size: int) -> Transformer:

@@ -28,6 +28,7 @@ __all__ = [
     "Fitted",
     "calibrate_outputs",
     "fit_network",
+    "is_memory_error",
     "network_config",
     "training_plan",
     "with_less_memory",
@@ -233,13 +234,13 @@ def with_less_memory(attempt: Callable[[int], T], batch_size: int) -> T:
         try:
             return attempt(size)
         except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and not _is_memory(error):
+            if isinstance(error, RuntimeError) and not is_memory_error(error):
                 raise
     raise ModelError(
         f"memory does not suffice for batch_size={batch_size}, nor for {smaller}; lower batch_size, context or d_model"
     )
 
 
-def _is_memory(error: RuntimeError) -> bool:
+def is_memory_error(error: RuntimeError) -> bool:
     """Whether torch ran out of memory; on the processor it has no exception of its own for that."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
