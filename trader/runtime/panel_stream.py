@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import ray.data
 from numpy.typing import NDArray
+from ray.exceptions import RayTaskError
 
+from trader.core.errors import TraderError
 from trader.models.panel_files import PanelBlock, PanelFiles, Span
 
 __all__ = ["stream"]
@@ -29,6 +31,7 @@ def stream(panel: PanelFiles, spans: Sequence[Span], n_context: int) -> Iterator
     context = ray.data.DataContext.get_current()
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
+    context.raise_original_map_exception = True
 
     def read(batch: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         number = int(batch["number"][0])
@@ -45,7 +48,7 @@ def stream(panel: PanelFiles, spans: Sequence[Span], n_context: int) -> Iterator
     )
     rows: list[dict[str, NDArray[Any]]] = []
     current = 0
-    for batch in data.iter_batches(batch_size=None, prefetch_batches=1):
+    for batch in _own_errors(data.iter_batches(batch_size=None, prefetch_batches=1)):
         for part in _split(batch):
             if rows and part["number"][0] != current:
                 yield _block(rows, spans[current])
@@ -53,6 +56,17 @@ def stream(panel: PanelFiles, spans: Sequence[Span], n_context: int) -> Iterator
             current = int(part["number"][0])
             rows.append(part)
     yield _block(rows, spans[current])
+
+
+def _own_errors(batches: Iterable[dict[str, NDArray[Any]]]) -> Iterator[dict[str, NDArray[Any]]]:
+    """Pass batches on; where a task raised an error of ours, raise that one and not Ray's account of it."""
+    try:
+        yield from batches
+    except RayTaskError as error:
+        if not isinstance(error.cause, TraderError):
+            raise
+        first_line = str(error.cause).partition("\n")[0]  # Ray Data adds advice below it
+        raise type(error.cause)(first_line) from None
 
 
 def _split(batch: dict[str, NDArray[Any]]) -> list[dict[str, NDArray[Any]]]:
