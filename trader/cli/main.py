@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from trader import __version__
-from trader.cli import control, data, doctor, guards, labels, models, run, runs, tune
+from trader.cli import control, data, doctor, guards, labels, models, panel, run, runs, tune
 from trader.cli.common import err
 from trader.core.errors import TraderError
 
@@ -28,6 +28,7 @@ runs.register(app)
 doctor.register(app)
 guards.register(app)
 labels.register(data.app)
+panel.register(data.app)
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 app.add_typer(tune.app, name="tune")

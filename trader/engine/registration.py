@@ -10,15 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from trader.core.errors import NotFoundError
-from trader.engine.evaluation import Evaluation
+from trader.core.protocols import Model
+from trader.engine.evaluation import Evaluation, SignalEvaluation
 from trader.engine.training_set import Past
-from trader.models.background import BACKGROUND_FILE
+from trader.models.background import BACKGROUND_FILE, Background
 from trader.models.candidate import Candidate
 from trader.models.training import training_background
 from trader.registry import Lineage, ModelVersion, Ref, Registry
 from trader.reporting.model_page import render_model_page
 
-__all__ = ["REPORT_FILE", "previous_trials", "register_candidate"]
+__all__ = ["REPORT_FILE", "previous_trials", "register_candidate", "register_model"]
 
 REPORT_FILE = "report.html"
 """Beside the model's own files in its artefact."""
@@ -68,7 +69,6 @@ def register_candidate(
     trials : int, default=1
         Hyperparameters tried before these were kept, these included.
     """
-    name = name or candidate.kind
     lineage = Lineage(
         data_fingerprint=past.data.fingerprint,
         settings=past.settings.model_dump(mode="json"),
@@ -78,13 +78,48 @@ def register_candidate(
         search=search,
         trials=trials,
     )
-    version = registry.begin(name, lineage=lineage, who=who, why=why, kind=candidate.kind)
+    background = training_background(past.data, past.settings.run.seed)
+    return register_model(
+        registry,
+        candidate.model,
+        evaluation,
+        lineage,
+        background,
+        who=who,
+        why=why,
+        name=name,
+        on_bytes=on_bytes,
+    )
+
+
+def register_model(
+    registry: Registry,
+    model: Model,
+    evaluation: SignalEvaluation,
+    lineage: Lineage,
+    background: Background,
+    *,
+    who: str,
+    why: str,
+    name: str | None = None,
+    on_bytes: Callable[[int], None] = lambda _n: None,
+) -> ModelVersion:
+    """Keep a fitted model as the next version of its name, with what it is worth and where it comes from.
+
+    Parameters
+    ----------
+    background : Background
+        Rows of training that explanations are relative to.
+    name : str, optional
+        The model's kind by default.
+    """
+    version = registry.begin(name or evaluation.kind, lineage=lineage, who=who, why=why, kind=evaluation.kind)
     report = evaluation.to_dict()
     metrics = {key: value for key, value in evaluation.metrics().items() if np.isfinite(value)}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        candidate.model.save(folder)
-        training_background(past.data, past.settings.run.seed).save(folder / BACKGROUND_FILE)
+        model.save(folder)
+        background.save(folder / BACKGROUND_FILE)
         page = render_model_page(version.ref, json.loads(json.dumps(report)), lineage.to_dict())
         (folder / REPORT_FILE).write_text(page, encoding="utf-8")
         try:

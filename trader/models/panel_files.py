@@ -56,6 +56,8 @@ class PanelHeader:
         Instants of the past that a file begins with, as far as there are any.
     fingerprint : str
         Of the data that the panel was made of.
+    settings : mapping
+        What it was made with, ready for JSON; the manifest alone keeps them.
     """
 
     feature_names: tuple[str, ...]
@@ -63,6 +65,7 @@ class PanelHeader:
     horizon: int
     overlap: int
     fingerprint: str = ""
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -284,6 +287,7 @@ def _header(content: Mapping[str, Any]) -> PanelHeader:
         horizon=int(content["horizon"]),
         overlap=int(content["overlap"]),
         fingerprint=str(content["fingerprint"]),
+        settings=dict(content["settings"]),
     )
 
 

@@ -250,7 +250,8 @@ def _table(block: PanelBlock, header: PanelHeader) -> Any:
         "target": lists(block.target),
         "weight": lists(block.weight),
     }
-    return pa.table(columns).replace_schema_metadata({_METADATA: json.dumps(dataclasses.asdict(header))})
+    shared = dataclasses.asdict(dataclasses.replace(header, settings={}))
+    return pa.table(columns).replace_schema_metadata({_METADATA: json.dumps(shared)})
 
 
 @contextlib.contextmanager

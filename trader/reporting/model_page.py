@@ -27,7 +27,7 @@ def render_model_page(ref: str, report: Report, lineage: Report) -> str:
     ref : str
         `name@version`.
     report : mapping
-        What `to_dict` of a `trader.engine.evaluation.Evaluation` gives.
+        What `to_dict` of a `trader.engine.evaluation.Evaluation` gives; without `traded`, of a `SignalEvaluation`.
     lineage : mapping
         What `to_dict` of a `trader.registry.Lineage` gives.
     """
@@ -39,13 +39,13 @@ def render_model_page(ref: str, report: Report, lineage: Report) -> str:
         verdict=model_findings(report),
         tiles=_tiles(report),
         plots=_plots(report),
-        grids=[_training(report, lineage), _signals(report), _traded(report), _folds(report)],
+        grids=[_training(report, lineage), _signals(report), *_traded(report), _folds(report)],
     )
 
 
 def model_findings(report: Report) -> tuple[Finding, ...]:
     """Return what the figures say, most important first."""
-    ic, traded, chance = report["score"]["ic"], report["traded"], report["probabilities"]
+    ic, chance = report["score"]["ic"], report["probabilities"]
     found = [Finding("suspect", f"SUSPECT: {reason}.") for reason in report["suspect"]]
     found += [
         Finding("suspect", f"Look at the feature {name}: alone it has a mean rank IC of {ic:.3f}.")
@@ -57,23 +57,7 @@ def model_findings(report: Report) -> tuple[Finding, ...]:
         found.append(Finding("good", f"The signal is better than chance: mean rank IC {_ic(ic)}."))
     else:
         found.append(Finding("bad", f"The signal cannot be told from chance: mean rank IC {_ic(ic)}."))
-    sharpe = f"{fmt.number(traded['sharpe'])} ({fmt.interval(_pair(traded['sharpe_interval']))})"
-    held = traded["benchmarks"][0]
-    beats = (traded["sharpe"] or 0.0) > (held["sharpe"] or 0.0)
-    found.append(
-        Finding(
-            "good" if beats else "bad",
-            f"Traded after costs its Sharpe ratio is {sharpe}; {held['name']} had {fmt.number(held['sharpe'])}.",
-        )
-    )
-    skilled = (traded["deflated_sharpe"] or 0.0) >= DSR_FLOOR
-    found.append(
-        Finding(
-            "good" if skilled else "bad",
-            f"The deflated Sharpe ratio is {fmt.number(traded['deflated_sharpe'])} after "
-            f"{fmt.plural(traded['n_trials'], 'trial')}: luck is {'unlikely' if skilled else 'not excluded'}.",
-        )
-    )
+    found += _trading_findings(report.get("traded"))
     if chance["brier_skill"] is not None:
         better = chance["brier_skill"] > 0
         found.append(
@@ -86,12 +70,37 @@ def model_findings(report: Report) -> tuple[Finding, ...]:
     return tuple(found)
 
 
-def _tiles(report: Report) -> list[tuple[str, str, str]]:
-    ic, traded, auc, hits = report["score"]["ic"], report["traded"], report["auc"], report["hits"]
+def _trading_findings(traded: Report | None) -> list[Finding]:
+    if traded is None:
+        return [Finding("note", "Nothing was traded: the model was judged on data without prices.")]
+    sharpe = f"{fmt.number(traded['sharpe'])} ({fmt.interval(_pair(traded['sharpe_interval']))})"
+    held = traded["benchmarks"][0]
+    beats = (traded["sharpe"] or 0.0) > (held["sharpe"] or 0.0)
+    skilled = (traded["deflated_sharpe"] or 0.0) >= DSR_FLOOR
     return [
+        Finding(
+            "good" if beats else "bad",
+            f"Traded after costs its Sharpe ratio is {sharpe}; {held['name']} had {fmt.number(held['sharpe'])}.",
+        ),
+        Finding(
+            "good" if skilled else "bad",
+            f"The deflated Sharpe ratio is {fmt.number(traded['deflated_sharpe'])} after "
+            f"{fmt.plural(traded['n_trials'], 'trial')}: luck is {'unlikely' if skilled else 'not excluded'}.",
+        ),
+    ]
+
+
+def _tiles(report: Report) -> list[tuple[str, str, str]]:
+    ic, traded, auc, hits = report["score"]["ic"], report.get("traded"), report["auc"], report["hits"]
+    tiles = [
         ("Rank IC", fmt.number(ic["mean"], 4), f"95 %: {fmt.interval((ic['low'], ic['high']), 4)}"),
         ("AUC", fmt.number(auc["value"], 4), f"95 %: {fmt.interval((auc['low'], auc['high']), 4)}"),
         ("Signs right", fmt.percent(hits["value"]), f"base rate {fmt.percent(hits['base'])}"),
+    ]
+    if traded is None:
+        return tiles
+    return [
+        *tiles,
         ("Sharpe ratio", fmt.number(traded["sharpe"]), f"95 %: {fmt.interval(_pair(traded['sharpe_interval']))}"),
         ("Deflated Sharpe", fmt.number(traded["deflated_sharpe"]), fmt.plural(traded["n_trials"], "trial")),
         ("Costs", fmt.number(traded["costs"]["bps_of_traded"], 1, " bps"), "of what was traded"),
@@ -171,10 +180,12 @@ def _signals(report: Report) -> Grid:
     )
 
 
-def _traded(report: Report) -> Grid:
-    traded = report["traded"]
+def _traded(report: Report) -> list[Grid]:
+    traded = report.get("traded")
+    if traded is None:
+        return []
     held = traded["benchmarks"][0]
-    return Grid(
+    grid = Grid(
         "Traded by the decision loop, after costs",
         (
             ("Annual return", fmt.percent(traded["annual_return"], 2)),
@@ -190,6 +201,7 @@ def _traded(report: Report) -> Grid:
             ("Costs in P&L before costs", fmt.percent(traded["costs"]["share_of_gross"])),
         ),
     )
+    return [grid]
 
 
 def _folds(report: Report) -> Grid:
