@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
@@ -190,17 +191,19 @@ class Transformer(TransformerParams):
         fitted = self._ready()
         n_asked, n_symbols = self._asked(features, n_context)
         found = OutputArrays(*(np.full((n_asked, n_symbols, *[len(LEVELS)] * (k == 3)), np.nan) for k in range(4)))
-        for rows, windows in self._chunks(features, n_context):
+
+        def score(rows: slice, windows: Windows) -> None:
             outputs = fitted.network(windows, last=True)
             for field in dataclasses.fields(OutputArrays):
                 tensor = getattr(outputs, field.name)[: rows.stop - rows.start, :, 0]
                 getattr(found, field.name)[rows] = tensor.double().cpu().numpy()
+
+        self._by_chunks(score, features, n_context)
         found = fitted.calibration(found)
         asked = features[n_context:]
         known = np.isfinite(asked).sum(axis=2) >= min_known(len(fitted.names))
-        score = np.where(known, fitted.target_scale * found.mean, np.nan)
         return Forecast(
-            score=score,
+            score=np.where(known, fitted.target_scale * found.mean, np.nan),
             probability_up=np.where(known, expit(found.logit), np.nan),
             quantiles=np.where(known[..., None], fitted.target_scale * found.quantiles, np.nan),
             levels=LEVELS,
@@ -242,13 +245,16 @@ class Transformer(TransformerParams):
         half, n_patches = self.n_heads // 2, self.context // self.patch
         time = np.empty((n_asked, self.n_layers, n_symbols, half, n_patches))
         assets = np.empty((n_asked, self.n_layers, half, n_symbols, n_symbols))
-        for rows, windows in self._chunks(features, n_context):
+
+        def look(rows: slice, windows: Windows) -> None:
             weights: list[AttentionWeights] = []
             network(windows, last=True, attention=weights)
             used = rows.stop - rows.start
             for layer, found in enumerate(weights):
                 time[rows, layer] = found.time[:used].double().cpu().numpy()
                 assets[rows, layer] = found.assets[:used].double().cpu().numpy()
+
+        self._by_chunks(look, features, n_context)
         return AttentionMaps(time, assets)
 
     def windows(self, features: FloatArray, n_context: int = 0) -> Windows:
@@ -326,13 +332,29 @@ class Transformer(TransformerParams):
         encoded = self._ready().encoder(features[first:], unknown)
         return WindowSource(encoded, self.context, self.patch, device_of(self.device))
 
-    def _chunks(self, features: FloatArray, n_context: int) -> Iterator[tuple[slice, Windows]]:
-        """Yield rows of the answer and their windows, always as many; those that fill up are to be dropped."""
+    def _by_chunks(self, work: Callable[[slice, Windows], None], features: FloatArray, n_context: int) -> None:
+        """Do some work with rows of the answer and their windows, always as many; those that fill up are to be dropped.
+
+        On the processor chunks are shared out among the threads that torch may use, a chunk to a thread: the bits
+        are those of one thread.
+        """
         n_asked = features.shape[0] - n_context
         if n_asked * features.shape[1] == 0:
             return
         source = self._source(features, n_context)
-        with threads(1), torch.inference_mode():
-            for start in range(0, n_asked, _CHUNK):
+
+        def at(start: int) -> None:
+            with torch.inference_mode():
                 ends = torch.arange(start, start + _CHUNK, device=source.device).clamp(max=n_asked - 1)
-                yield slice(start, min(start + _CHUNK, n_asked)), source.windows(ends)
+                work(slice(start, min(start + _CHUNK, n_asked)), source.windows(ends))
+
+        starts = range(0, n_asked, _CHUNK)
+        n_workers = min(len(starts), torch.get_num_threads()) if source.device.type == "cpu" else 1
+        with threads(1):
+            if n_workers == 1:
+                for start in starts:
+                    at(start)
+                return
+            with ThreadPoolExecutor(n_workers) as pool:
+                for _ in pool.map(at, starts):
+                    pass
