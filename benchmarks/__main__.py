@@ -28,6 +28,7 @@ BENCHMARKS = (
     "learning_proof",
     "registry",
     "tune",
+    "transformer",
 )
 """Each is the module of that name with a function `run(options) -> Result`."""
 
