@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,8 +14,10 @@ from trader.cli.common import ConfigOption, JsonOption, SetOption, err, parse_li
 from trader.cli.models.common import StoreOption, WhoOption, user
 from trader.cli.run import DataOption, FeedOption, KindOption, MapOption, SymbolsOption, ZoneOption, feed_overrides
 from trader.core.errors import UserError
+from trader.settings import Settings
 
 if TYPE_CHECKING:
+    from trader.engine.evaluation import SignalEvaluation
     from trader.registry import ModelVersion
     from trader.reporting.live import LiveView
 
@@ -43,6 +46,20 @@ def train(
     gpu: Annotated[
         Literal["auto", "on", "off"], typer.Option("--gpu", help="auto takes one where there is one.")
     ] = "auto",
+    panel: Annotated[
+        Path | None,
+        typer.Option("--panel", metavar="DIR", help="Learn from the files of `trader data panel`: transformer only."),
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", help="Processes that learn together; with --panel.")] = 1,
+    ray: Annotated[
+        str,
+        typer.Option(
+            "--ray", metavar="auto|off|ADDRESS", help="auto: on the cluster of ray.address for more than one worker."
+        ),
+    ] = "auto",
+    test_fraction: Annotated[
+        float, typer.Option("--test-fraction", help="Share of a panel's instants, from its end, to be judged by.")
+    ] = 0.2,
     data: DataOption = None,
     data_kind: KindOption = None,
     mapping: MapOption = None,
@@ -60,8 +77,51 @@ def train(
 ) -> None:
     """Train a model and register it in STAGING, with a report of what it is worth out of sample and after costs.
 
+    From panel files, with --panel, it learns without holding them in memory, and is judged by their end; nothing is
+    traded then.
+
     Example: trader models train boosting --preset demo --param n_trees=100
     """
+    hyperparameters = _hyperparameters(kind, preset, params or [], gpu)
+    overrides = feed_overrides(data=data, kind=data_kind, mapping=mapping, zone=zone, feed=feed, symbols=symbols)
+    own_data = data is not None or config is not None or panel is not None
+    settings = read_settings(
+        None if own_data else _PRESET_CONFIG[preset],
+        config,
+        assignments,
+        overrides | {"models": {"train_end": train_end}, "run": {"seed": seed}, "store": {"url": store}},
+    )
+    said = _Said(name, user(who), why)
+    if panel is None:
+        if workers != 1 or ray != "auto":
+            raise UserError("--workers and --ray need --panel: the files that workers share")
+        found = _train_in_memory(kind, hyperparameters, settings, said)
+    else:
+        if any(given is not None for given in (data, feed, symbols, train_end)):
+            raise UserError("--panel is all the data there is; leave out --data, --feed, --symbols and --train-end")
+        from trader.cli.models.train_panel import PanelRequest, train_from_panel
+
+        request = PanelRequest(panel, workers, ray, test_fraction)
+        found = train_from_panel(kind, hyperparameters, request, settings, name=name, who=said.who, why=why)
+    version, evaluation, page = found
+    if as_json:
+        print_json({"version": version.to_dict(), "report": evaluation.to_dict(), "page": page})
+    else:
+        _show(version, evaluation.to_dict(), page)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Said:
+    """What is kept with a version."""
+
+    name: str | None
+    who: str
+    why: str
+
+
+def _train_in_memory(
+    kind: str, params: dict[str, Any], settings: Settings, said: _Said
+) -> tuple[ModelVersion, SignalEvaluation, Path]:
     from trader.engine.evaluation import evaluate
     from trader.engine.registration import REPORT_FILE, previous_trials, register_candidate
     from trader.engine.training_set import load_past
@@ -70,14 +130,6 @@ def train(
     from trader.reporting.live import LiveView
     from trader.storage import Store
 
-    hyperparameters = _hyperparameters(kind, preset, params or [], gpu)
-    settings = read_settings(
-        None if data is not None or config is not None else _PRESET_CONFIG[preset],
-        config,
-        assignments,
-        feed_overrides(data=data, kind=data_kind, mapping=mapping, zone=zone, feed=feed, symbols=symbols)
-        | {"models": {"train_end": train_end}, "run": {"seed": seed}, "store": {"url": store}},
-    )
     with LiveView(err) as view:
         past = load_past(settings, view.progress)
         with Store.open(settings.store_url, synchronous=settings.store.synchronous) as opened:
@@ -85,21 +137,19 @@ def train(
             candidate = train_candidate(
                 past.data,
                 kind,
-                hyperparameters,
+                params,
                 settings=past.settings.models,
                 seed=past.settings.run.seed,
                 monitor=_monitor(view),
                 on_progress=lambda stage, share: view.progress(f"training {kind}: {stage}", share),
             )
             view.progress("trading what it said out of sample", 0.0)
-            n_trials = 1 + previous_trials(registry, name or kind, past.data.fingerprint)
+            n_trials = 1 + previous_trials(registry, said.name or kind, past.data.fingerprint)
             evaluation = evaluate(candidate, past, n_trials=n_trials)
-            version = register_candidate(registry, candidate, evaluation, past, name=name, who=user(who), why=why)
-            page = registry.fetch(version) / REPORT_FILE
-    if as_json:
-        print_json({"version": version.to_dict(), "report": evaluation.to_dict(), "page": page})
-    else:
-        _show(version, evaluation.to_dict(), page)
+            version = register_candidate(
+                registry, candidate, evaluation, past, name=said.name, who=said.who, why=said.why
+            )
+            return version, evaluation, registry.fetch(version) / REPORT_FILE
 
 
 def _hyperparameters(kind: str, preset: str, params: list[str], gpu: str) -> dict[str, Any]:
