@@ -20,7 +20,7 @@ from trader.models.panel_model import fit_panel_files, spans_of
 from trader.models.panel_trainer import schedule_of
 from trader.models.transformer_model import Transformer
 from trader.runtime.panel_stream import stream
-from trader.runtime.training import train_on_ray
+from trader.runtime.training import OnEpoch, train_on_ray
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 
@@ -38,7 +38,7 @@ def undisturbed(panel: PanelFiles, tmp_path_factory: pytest.TempPathFactory) -> 
     return _train(panel, tmp_path_factory.mktemp("undisturbed"))
 
 
-def _train(panel: PanelFiles, folder: Path, on_epoch=None) -> Transformer:
+def _train(panel: PanelFiles, folder: Path, on_epoch: OnEpoch | None = None) -> Transformer:
     return train_on_ray(panel, small_transformer(epochs=EPOCHS), folder, n_workers=2, seed=3, on_epoch=on_epoch)
 
 
@@ -115,5 +115,5 @@ def test_a_changed_file_ends_the_training(tmp_path: Path) -> None:
     panel = panel_of(planted_set(), tmp_path / "panel")
     path = panel.folder / panel.files[2].name
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(DataError, match="panel-00002.parquet was changed"):
+    with pytest.raises(DataError, match=r"panel-00002\.parquet was changed"):
         train_on_ray(panel, small_transformer(), tmp_path / "run", n_workers=1)
