@@ -92,7 +92,7 @@ class Transformer(TransformerParams):
             "ci": MappingProxyType(
                 {"context": 4, "d_model": 16, "n_heads": 2, "n_layers": 1, "epochs": 6, "learning_rate": 5e-3}
             ),
-            "demo": MappingProxyType({}),
+            "demo": MappingProxyType({"patch": 2}),
             "full": MappingProxyType(
                 {
                     "context": 100,
