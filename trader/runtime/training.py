@@ -36,6 +36,7 @@ OnEpoch = Callable[[int, int, Mapping[str, float]], object]
 """Told of each epoch (from 1), of how many there are at most, and of its metrics; in order, once."""
 
 _JOB_FILE = "training.json"
+_KEPT_FILE = "kept"
 _POLL_S = 0.3
 
 
@@ -113,17 +114,21 @@ def _trainer(job: TrainingJob, run: Path, n_workers: int, max_failures: int) -> 
             failure_config=ray.train.FailureConfig(max_failures=max_failures),
             # The latest is kept beside the best, to go on from.
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=1, checkpoint_score_attribute="best_so_far"),
-            callbacks=[_Stop()],
+            callbacks=[_Watch()],
             logging_config=ray.train.LoggingConfig(log_level="ERROR"),
         ),
     )
 
 
-class _Stop(ray.train.UserCallback):  # type: ignore[misc]  # Ray ships no types
-    """Ends a training whose error would come again: only deaths of workers are worth another start."""
+class _Watch(ray.train.UserCallback):  # type: ignore[misc]  # Ray ships no types
+    """Runs beside Ray's controller: marks the checkpoints it has taken note of, and ends what cannot go well."""
+
+    def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:  # noqa: ARG002
+        """Mark a checkpoint that the workers would now go on from."""
+        (Path(checkpoint.path) / _KEPT_FILE).touch()
 
     def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:  # noqa: ARG002
-        """Raise the error of a worker that is not about its process; Ray Train then stops."""
+        """Raise an error that is not about a worker's process; Ray Train then stops."""
         for error in worker_exceptions.values():
             if _is_final(error):
                 raise error
@@ -160,10 +165,10 @@ def _is_final(error: Exception) -> bool:
 
 
 def _newest(run: Path) -> Progress:
-    """Return the progress of the latest checkpoint; one that is just being written or deleted is passed over."""
-    for checkpoint in sorted(run.glob("epoch-*"), reverse=True):
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            return Progress.read(checkpoint)
+    """Return the progress of the latest checkpoint that was taken note of; one that is being deleted is passed over."""
+    for mark in sorted(run.glob(f"epoch-*/{_KEPT_FILE}"), reverse=True):
+        with contextlib.suppress(OSError):
+            return Progress.read(mark.parent)
     return Progress()
 
 

@@ -1,16 +1,16 @@
-"""Training on real workers: what one learns several learn, and a killed one changes nothing."""
+"""Training on real workers: several learn what one learns, the killed are replaced, and errors end it."""
 
 from __future__ import annotations
 
 import os
 import signal
 from collections.abc import Iterator, Mapping
+from io import TextIOWrapper
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
-import torch
 
 from tests.support.panels import panel_of, planted_set, small_transformer
 from trader.core.errors import DataError, UserError
@@ -18,9 +18,8 @@ from trader.models.panel_files import PanelFiles
 from trader.models.panel_fit import PanelFit
 from trader.models.panel_model import fit_panel_files, spans_of
 from trader.models.panel_trainer import schedule_of
-from trader.models.transformer_model import Transformer
 from trader.runtime.panel_stream import stream
-from trader.runtime.training import OnEpoch, train_on_ray
+from trader.runtime.training import train_on_ray
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 
@@ -33,48 +32,35 @@ def panel(tmp_path_factory: pytest.TempPathFactory) -> PanelFiles:
     return panel_of(planted_set(1260, signal="momentum"), tmp_path_factory.mktemp("panels") / "panel", file_slices=126)
 
 
-@pytest.fixture(scope="module")
-def undisturbed(panel: PanelFiles, tmp_path_factory: pytest.TempPathFactory) -> Transformer:
-    return _train(panel, tmp_path_factory.mktemp("undisturbed"))
-
-
-def _train(panel: PanelFiles, folder: Path, on_epoch: OnEpoch | None = None) -> Transformer:
-    return train_on_ray(panel, small_transformer(epochs=EPOCHS), folder, n_workers=2, seed=3, on_epoch=on_epoch)
-
-
-def test_two_workers_learn_what_one_learns(panel: PanelFiles, undisturbed: Transformer) -> None:
-    """Half a batch each, gradients averaged: the curve is that of one process, up to the order of the windows."""
-    alone = fit_panel_files(panel, small_transformer(epochs=EPOCHS), seed=3)
-    ours, theirs = (
-        np.array([[epoch[name] for name in ("train_loss", "validation_loss")] for epoch in model.history.epochs])
-        for model in (undisturbed, alone)
-    )
-    assert ours.shape == (EPOCHS, 2)
-    np.testing.assert_allclose(ours, theirs, atol=0.1)
-    for model in (undisturbed, alone):
-        assert model.history.epochs[-1]["validation_ic"] > 0.5
-        assert model.history.stopped_because == "finished"
-
-
-def test_a_killed_worker_changes_nothing(panel: PanelFiles, undisturbed: Transformer, tmp_path: Path) -> None:
-    """SIGKILL in the second epoch: all go on from the checkpoint of the first, and end with the same weights."""
+def test_workers_learn_what_one_learns_though_one_is_killed(panel: PanelFiles, tmp_path: Path) -> None:
+    """SIGKILL in the second epoch: both go on from the first, whose checkpoint stays, and end with the curve of one."""
     told: list[tuple[int, int]] = []
-    killed: list[int] = []
+    first: list[TextIOWrapper] = []
 
     def on_epoch(epoch: int, n_epochs: int, metrics: Mapping[str, float]) -> None:
         told.append((epoch, n_epochs))
         assert metrics["train_loss"] > 0
         if epoch == 1:
-            victim = next(_workers())
-            os.kill(victim.pid, signal.SIGKILL)
-            killed.append(victim.pid)
+            first.append((tmp_path / "batch-32" / "epoch-00001" / "progress.json").open())
+            written.append(os.fstat(first[0].fileno()).st_mtime_ns)
+            os.kill(next(_workers()).pid, signal.SIGKILL)
 
-    model = _train(panel, tmp_path, on_epoch)
-    assert len(killed) == 1
+    written: list[int] = []
+    params = small_transformer(epochs=EPOCHS)
+    model = train_on_ray(panel, params, tmp_path, n_workers=2, seed=3, on_epoch=on_epoch)
     assert told == [(1, EPOCHS), (2, EPOCHS), (3, EPOCHS)]
-    assert model.history == undisturbed.history
-    for name, weights in undisturbed.network.state_dict().items():
-        assert torch.equal(weights, model.network.state_dict()[name])
+    with first[0] as checkpoint:
+        assert os.fstat(checkpoint.fileno()).st_mtime_ns == written[0]
+    alone = fit_panel_files(panel, params, seed=3)
+    ours, theirs = (
+        np.array([[epoch[name] for name in ("train_loss", "validation_loss")] for epoch in history.epochs])
+        for history in (model.history, alone.history)
+    )
+    assert ours.shape == (EPOCHS, 2)
+    np.testing.assert_allclose(ours, theirs, atol=0.1)
+    for history in (model.history, alone.history):
+        assert history.epochs[-1]["validation_ic"] > 0.5
+        assert history.stopped_because == "finished"
 
 
 def _workers() -> Iterator[psutil.Process]:
