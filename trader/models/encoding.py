@@ -103,10 +103,10 @@ class PanelEncoder:
     @property
     def n_market(self) -> int:
         """Width of `Encoded.market`."""
-        return self._market[0].size
+        return self.market[0].size
 
     @property
-    def _market(self) -> tuple[IntArray, BoolArray]:
+    def market(self) -> tuple[IntArray, BoolArray]:
         """Market columns that vary, and which of them count by their size alone."""
         found = market_columns(self.names)
         usable = [(column, absolute) for column, absolute in found.items() if column in self.columns]
@@ -119,7 +119,7 @@ class PanelEncoder:
         finite = np.isfinite(features)
         z = np.where(finite, np.where(finite, features, 0.0) - self.center, 0.0) * self.inverse_scale
         z = np.clip(z, -CLIP, CLIP)
-        market, absolute = self._market
+        market, absolute = self.market
         known = finite.any(axis=2)
         differs = np.ones_like(known)
         differs[1:] = ~((features[1:] == features[:-1]) | ~(finite[1:] | finite[:-1])).all(axis=2)

@@ -20,15 +20,26 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["AGE_DECAYS", "CALENDAR", "TimeColumn", "calendar_width", "encode_calendar"]
+__all__ = [
+    "AGE_DECAYS",
+    "CALENDAR",
+    "CLOCK_HOURS",
+    "MONTH_END_DECAYS",
+    "TimeColumn",
+    "calendar_width",
+    "encode_calendar",
+]
 
 FloatArray = NDArray[np.float64]
 
 AGE_DECAYS = (1.0, 4.0, 16.0, 64.0)
 """Bars over which the encoding of an age decays to 1/e."""
 
-_MONTH_END_DECAYS = (1.0, 3.0, 10.0)
-_HOURS = 24
+MONTH_END_DECAYS = (1.0, 3.0, 10.0)
+"""Days over which the encoding of the days to the month's end decays to 1/e."""
+
+CLOCK_HOURS = 24
+"""Hat functions of a clock."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,21 +64,21 @@ class TimeColumn:
     def width(self) -> int:
         """Functions that the feature becomes."""
         if self.kind == "decay":
-            return len(_MONTH_END_DECAYS)
-        return 2 * self.harmonics + (_HOURS if self.kind == "clock" else 0)
+            return len(MONTH_END_DECAYS)
+        return 2 * self.harmonics + (CLOCK_HOURS if self.kind == "clock" else 0)
 
     def __call__(self, values: FloatArray) -> FloatArray:
         """Return the functions of `values` (...), shape (..., width); all 0 where the value is NaN."""
         known = np.isfinite(values)[..., None]
         x = np.where(known, values[..., None], 0.0)
         if self.kind == "decay":
-            decayed: FloatArray = known * np.exp(-np.maximum(x, 0.0) / np.array(_MONTH_END_DECAYS))
+            decayed: FloatArray = known * np.exp(-np.maximum(x, 0.0) / np.array(MONTH_END_DECAYS))
             return decayed
         angle = 2.0 * np.pi * x / self.period * np.arange(1, self.harmonics + 1)
         parts = [np.sin(angle), np.cos(angle)]
         if self.kind == "clock":
-            away = np.abs(x / self.period * _HOURS - np.arange(_HOURS))
-            parts.append(np.maximum(0.0, 1.0 - np.minimum(away, _HOURS - away)))
+            away = np.abs(x / self.period * CLOCK_HOURS - np.arange(CLOCK_HOURS))
+            parts.append(np.maximum(0.0, 1.0 - np.minimum(away, CLOCK_HOURS - away)))
         expanded: FloatArray = known * np.concatenate(parts, axis=-1)
         return expanded
 

@@ -140,6 +140,11 @@ class Transformer(TransformerParams):
         return self._ready().encoder
 
     @property
+    def calibration(self) -> TailCalibration:
+        """How outputs of the network are corrected; raises ModelError before a fit."""
+        return self._ready().calibration
+
+    @property
     def target_scale(self) -> float:
         """Target units in one unit of the network's outputs; raises ModelError before a fit."""
         return self._ready().target_scale

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trader.models.encoding import Encoded
 
-__all__ = ["WindowSource", "Windows", "joined"]
+__all__ = ["PAST", "WindowSource", "Windows", "joined"]
 
 PAST = 10_000
 """Age of a symbol whose last bar is not in the window; every decay of it is 0."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,9 @@ from trader.core.errors import ModelError
 from trader.core.protocols import Model
 from trader.models.base import ArrayModel
 from trader.models.extras import optional
+
+if TYPE_CHECKING:
+    from trader.models.transformer_model import Transformer
 
 __all__ = ["TOLERANCE", "check_onnx", "sample_rows"]
 
@@ -45,7 +50,7 @@ def check_onnx(content: bytes, model: Model, rows: FloatArray | None = None) -> 
         What `to_onnx` returned.
     model : Model
     rows : ndarray of shape (n_rows, n_features), optional
-        None takes `sample_rows`.
+        None takes `sample_rows`; of a transformer, windows of `trader.models.onnx.sequence.check_sequence`.
 
     Returns
     -------
@@ -55,8 +60,12 @@ def check_onnx(content: bytes, model: Model, rows: FloatArray | None = None) -> 
     Raises
     ------
     ModelError
-        If it is above `TOLERANCE`, or NaN stand elsewhere; the message names the output.
+        If it is above `TOLERANCE` (1e-4 for a transformer), or NaN stand elsewhere; the message names the output.
     """
+    if model.name == "transformer":
+        from trader.models.onnx.sequence import check_sequence  # torch takes seconds to import
+
+        return check_sequence(content, cast("Transformer", model), rows)
     if not isinstance(model, ArrayModel):
         raise ModelError(f"{model.name} has no ONNX form")
     rows = sample_rows(model) if rows is None else rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from trader.core.errors import DataError, ModelError
 from trader.core.protocols import Model
@@ -13,6 +14,9 @@ from trader.models.calibration import LEVELS
 from trader.models.onnx.check import check_onnx
 from trader.models.onnx.graph import Graph
 from trader.models.onnx.rows import add_forecast, add_score, read_rows
+
+if TYPE_CHECKING:
+    from trader.models.transformer_model import Transformer
 
 __all__ = ["save_onnx", "to_onnx"]
 
@@ -23,7 +27,7 @@ def to_onnx(model: Model, *, version: str = "") -> bytes:
     A row model takes `features` (n_rows, n_features) and gives `score` (n_rows,) and, where it can forecast,
     `probability_up` and `volatility` (n_rows,) and `quantiles` (n_rows, n_levels), all in double precision; NaN
     and infinite features are missing, NaN is an abstention. The metadata hold `kind`, `version`,
-    `feature_names` (JSON) and `levels` (JSON).
+    `feature_names` (JSON) and `levels` (JSON). For a transformer see `trader.models.onnx.sequence.sequence_graph`.
 
     Parameters
     ----------
@@ -39,6 +43,10 @@ def to_onnx(model: Model, *, version: str = "") -> bytes:
     """
     if not model.feature_names:
         raise ModelError(f"{model.name} is not fitted; only a fitted model can be exported")
+    if model.name == "transformer":
+        from trader.models.onnx.sequence import sequence_graph  # torch takes seconds to import
+
+        return sequence_graph(cast("Transformer", model), version)
     if not isinstance(model, ArrayModel):
         raise ModelError(f"{model.name} has no ONNX form")
     n_features = len(model.feature_names)
