@@ -152,11 +152,18 @@ def _follow(future: Future[Any], run: Path, n_epochs: int, on_epoch: OnEpoch | N
     if final is not None and _is_final(final):
         return final
     if isinstance(error, ray.train.TrainingFailedError):
-        why = " ".join(str(error).split())
-        return OperationError(f"the training broke off after epoch {told}, whose checkpoint is in {run}: {why}")
+        return OperationError(f"the training broke off after epoch {told}; checkpoints are in {run}: {_why(error)}")
     if error is not None:
         raise error
     return None
+
+
+def _why(error: Any) -> str:
+    """Return in a line what became of the first worker that failed."""
+    failures: Mapping[int, Exception] = getattr(error, "worker_failures", {})
+    rank, cause = next(iter(failures.items()), (None, error))
+    first_line = str(cause).strip().partition("\n")[0]
+    return f"{type(cause).__name__}: {first_line}" if rank is None else f"worker {rank}: {first_line}"
 
 
 def _is_final(error: Exception) -> bool:

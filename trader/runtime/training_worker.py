@@ -74,7 +74,8 @@ def work(config: dict[str, TrainingJob]) -> None:
     )
 
     def wrap(network: nn.Module) -> nn.Module:
-        return DistributedDataParallel(network, device_ids=[device] if job.on_gpu else None)
+        # Static, for not every parameter is used: data without volume or volatility leave the market's bias alone.
+        return DistributedDataParallel(network, device_ids=[device] if job.on_gpu else None, static_graph=True)
 
     with _plain_memory_errors(), reproducible(job.seed, device, job.fit.params.n_threads):
         trainer = PanelTrainer(job.fit, schedule, device, wrap)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 from collections.abc import Iterator, Mapping
@@ -28,8 +29,15 @@ EPOCHS = 3
 
 @pytest.fixture(scope="module")
 def panel(tmp_path_factory: pytest.TempPathFactory) -> PanelFiles:
-    """A signal that is learnt within an epoch or two, in ten files."""
-    return panel_of(planted_set(1260, signal="momentum"), tmp_path_factory.mktemp("panels") / "panel", file_slices=126)
+    """A signal that is learnt within an epoch or two, in ten files; no name says volume, so parameters are unused."""
+    data = dataclasses.replace(planted_set(1260, signal="momentum"), feature_names=("a", "b", "c"))
+    return panel_of(data, tmp_path_factory.mktemp("panels") / "panel", file_slices=126)
+
+
+@pytest.fixture(autouse=True)
+def _no_watch_for_preempted_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process less for each start of the workers."""
+    monkeypatch.setenv("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
 
 
 def test_workers_learn_what_one_learns_though_one_is_killed(panel: PanelFiles, tmp_path: Path) -> None:
