@@ -29,6 +29,7 @@ BENCHMARKS = (
     "registry",
     "tune",
     "transformer",
+    "panel_training",
 )
 """Each is the module of that name with a function `run(options) -> Result`."""
 
