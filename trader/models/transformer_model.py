@@ -36,6 +36,9 @@ IntArray = NDArray[np.int64]
 _CHUNK = 8
 """Windows that are computed at once, always: kernels choose how to add by shape, so equal shapes give equal bits."""
 
+_GPU_CHUNK = 64
+"""Windows at most on a GPU, where nobody is promised equal bits."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class AttentionMaps:
@@ -338,23 +341,25 @@ class Transformer(TransformerParams):
         return WindowSource(encoded, self.context, self.patch, device_of(self.device))
 
     def _by_chunks(self, work: Callable[[slice, Windows], None], features: FloatArray, n_context: int) -> None:
-        """Do some work with rows of the answer and their windows, always as many; those that fill up are to be dropped.
+        """Do some work with rows of the answer and their windows.
 
-        On the processor chunks are shared out among the threads that torch may use, a chunk to a thread: the bits
-        are those of one thread.
+        On the processor windows are always as many, those that fill up being dropped, and chunks are shared out among
+        the threads that torch may use, a chunk to a thread: the bits are those of one window on one thread.
         """
         n_asked = features.shape[0] - n_context
         if n_asked * features.shape[1] == 0:
             return
         source = self._source(features, n_context)
+        on_cpu = source.device.type == "cpu"
+        size = _CHUNK if on_cpu else min(n_asked, _GPU_CHUNK)
 
         def at(start: int) -> None:
             with torch.inference_mode():
-                ends = torch.arange(start, start + _CHUNK, device=source.device).clamp(max=n_asked - 1)
-                work(slice(start, min(start + _CHUNK, n_asked)), source.windows(ends))
+                ends = torch.arange(start, start + size, device=source.device).clamp(max=n_asked - 1)
+                work(slice(start, min(start + size, n_asked)), source.windows(ends))
 
-        starts = range(0, n_asked, _CHUNK)
-        n_workers = min(len(starts), torch.get_num_threads()) if source.device.type == "cpu" else 1
+        starts = range(0, n_asked, size)
+        n_workers = min(len(starts), torch.get_num_threads()) if on_cpu else 1
         with threads(1):
             if n_workers == 1:
                 for start in starts:
