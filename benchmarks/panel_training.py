@@ -121,9 +121,15 @@ def _on_ray(panel: Any, params: Transformer) -> dict[str, float]:
             def work() -> Any:
                 return train_on_ray(panel, params, Path(folder), n_workers=_WORKERS, seed=_SEED)
 
-            return _watched(work, largest, len(panel), 0)
+            return _watched(work, largest, len(panel), _imported())
     finally:
         leave_cluster()
+
+
+def _imported() -> int:
+    """Return the resident memory of a process that has loaded what a worker loads, and nothing else."""
+    code = "import psutil, trader.runtime.training_worker; print(psutil.Process().memory_info().rss)"
+    return int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
 
 def _watched(work: Callable[[], Any], resident: Callable[[], int], n_windows: int, start: int) -> dict[str, float]:
