@@ -30,7 +30,7 @@ from trader.models.transformer_model import Transformer
 from trader.models.transformer_params import TransformerParams
 from trader.runtime.training_worker import TrainingJob, checkpoint_name, work
 
-__all__ = ["OnEpoch", "train_on_ray"]
+__all__ = ["OnEpoch", "Watch", "train_on_ray"]
 
 OnEpoch = Callable[[int, int, Mapping[str, float]], object]
 """Told of each epoch (from 1), of how many there are at most, and of its metrics; in order, once."""
@@ -114,13 +114,13 @@ def _trainer(job: TrainingJob, run: Path, n_workers: int, max_failures: int) -> 
             failure_config=ray.train.FailureConfig(max_failures=max_failures),
             # The latest is kept beside the best, to go on from.
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=1, checkpoint_score_attribute="best_so_far"),
-            callbacks=[_Watch()],
+            callbacks=[Watch()],
             logging_config=ray.train.LoggingConfig(log_level="ERROR"),
         ),
     )
 
 
-class _Watch(ray.train.UserCallback):  # type: ignore[misc]  # Ray ships no types
+class Watch(ray.train.UserCallback):  # type: ignore[misc]  # Ray ships no types
     """Runs beside Ray's controller: marks the checkpoints it has taken note of, and ends what cannot go well."""
 
     def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:  # noqa: ARG002

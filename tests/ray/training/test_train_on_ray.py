@@ -20,7 +20,7 @@ from trader.models.panel_fit import PanelFit
 from trader.models.panel_model import fit_panel_files, spans_of
 from trader.models.panel_trainer import schedule_of
 from trader.runtime.panel_stream import stream
-from trader.runtime.training import train_on_ray
+from trader.runtime.training import Watch, train_on_ray
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 
@@ -104,10 +104,13 @@ def test_what_cannot_work_is_said_at_once(panel: PanelFiles, tmp_path: Path) -> 
         train_on_ray(panel, params, tmp_path / "b", n_workers=2)
 
 
-def test_a_changed_file_ends_the_training(tmp_path: Path) -> None:
-    """It would be found again by every worker that starts again, so none does."""
+def test_a_changed_file_ends_the_stream_and_the_training(tmp_path: Path) -> None:
+    """The error of the task that read it arrives as ours, and Ray Train is told not to start the workers again."""
     panel = panel_of(planted_set(), tmp_path / "panel")
     path = panel.folder / panel.files[2].name
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(DataError, match=r"panel-00002\.parquet was changed"):
-        train_on_ray(panel, small_transformer(), tmp_path / "run", n_workers=1)
+    with pytest.raises(DataError, match=r"panel-00002\.parquet was changed: .* panel\.json$") as found:
+        list(stream(panel, panel.spans(0, 300), 3))
+    with pytest.raises(DataError, match="was changed"):
+        Watch().after_exception(None, {0: RuntimeError("a peer closed its connection"), 1: found.value})
+    Watch().after_exception(None, {0: RuntimeError("a peer closed its connection")})
