@@ -28,10 +28,10 @@ from trader.settings import BarSettings, FeatureSettings, FeedSettings, RaySetti
 __all__ = ["run"]
 
 _RATE = 100_000
-_BATCH_ROWS = 50
+_BATCH_ROWS = 100
 _PASSES: tuple[tuple[str, Role, int, bool], ...] = (
     ("actors", "ours", _BATCH_ROWS, False),
-    ("actors, batches of 1 ms", "variant", 100, False),
+    ("actors, batches of 0.5 ms", "variant", 50, False),
     ("actors, batches of 3 ms", "variant", 300, False),
     ("actor calls, batches of 3 ms", "variant", 300, True),
 )

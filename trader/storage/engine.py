@@ -21,8 +21,8 @@ Synchronous = Literal["full", "normal"]
 _LOCK_WAIT_S = 30
 _PAGE_BYTES = 8_192
 """Of a new SQLite database: a decision with its features spans fewer pages than at the usual 4,096."""
-_CHECKPOINT_PAGES = 2_000
-"""Pages that SQLite's log gathers, 16 MB, before it copies them into the database; one changed twice goes once."""
+_CHECKPOINT_PAGES = 8_000
+"""Pages that SQLite's log gathers, 64 MB, before it copies them into the database; one changed twice goes once."""
 
 
 def parse_url(url: str) -> URL:
