@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
@@ -17,6 +16,7 @@ from scipy.special import expit
 from trader.core.errors import DataError, ModelError
 from trader.core.protocols import FitMonitor, Forecast
 from trader.models.calibration import LEVELS
+from trader.models.chunks import CHUNK, WIDE_CHUNK, Chunk, chunks_of, wide_is_exact, workers
 from trader.models.encoding import PanelEncoder
 from trader.models.schema import check_asked, min_known
 from trader.models.state import read_state, write_state
@@ -32,12 +32,6 @@ __all__ = ["AttentionMaps", "Transformer"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-
-_CHUNK = 8
-"""Windows that are computed at once, always: kernels choose how to add by shape, so equal shapes give equal bits."""
-
-_GPU_CHUNK = 64
-"""Windows at most on a GPU, where nobody is promised equal bits."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -114,6 +108,7 @@ class Transformer(TransformerParams):
     """`full` takes contexts to 1,000."""
 
     _fitted: Fitted | None = None
+    _wide: Mapping[int, bool] = MappingProxyType({})  # by number of symbols: whether wide chunks are exact
 
     @classmethod
     def of(cls, params: TransformerParams, fitted: Fitted) -> Self:
@@ -170,6 +165,7 @@ class Transformer(TransformerParams):
         monitor: FitMonitor | None = None,
     ) -> Self:
         """Learn from a panel; see `trader.core.protocols.Model` and `trader.models.transformer_fit.fit_network`."""
+        self._wide = MappingProxyType({})
         self._fitted = fit_network(
             self,
             features,
@@ -230,10 +226,10 @@ class Transformer(TransformerParams):
         n_past = panels.shape[1] - 1
         mean = np.empty((panels.shape[0], panels.shape[2]))
         with threads(1), torch.inference_mode():
-            for start in range(0, len(panels), _CHUNK):
-                windows = [self.windows(panel, n_past) for panel in panels[start : start + _CHUNK]]
+            for start in range(0, len(panels), CHUNK):
+                windows = [self.windows(panel, n_past) for panel in panels[start : start + CHUNK]]
                 used = len(windows)
-                batch = joined(windows + windows[-1:] * (_CHUNK - used))
+                batch = joined(windows + windows[-1:] * (CHUNK - used))
                 mean[start : start + used] = fitted.network(batch, last=True).mean[:used, :, 0].double().cpu().numpy()
         known = np.isfinite(panels[:, -1]).sum(axis=2) >= min_known(len(fitted.names))
         return np.where(known, fitted.target_scale * (fitted.calibration.slope * mean), np.nan)
@@ -343,28 +339,32 @@ class Transformer(TransformerParams):
     def _by_chunks(self, work: Callable[[slice, Windows], None], features: FloatArray, n_context: int) -> None:
         """Do some work with rows of the answer and their windows.
 
-        On the processor windows are always as many, those that fill up being dropped, and chunks are shared out among
-        the threads that torch may use, a chunk to a thread: the bits are those of one window on one thread.
+        On the processor chunks are shared out among the threads that torch may use, a chunk to a thread: the bits are
+        those of one window on one thread.
         """
         n_asked = features.shape[0] - n_context
         if n_asked * features.shape[1] == 0:
             return
         source = self._source(features, n_context)
         on_cpu = source.device.type == "cpu"
-        size = _CHUNK if on_cpu else min(n_asked, _GPU_CHUNK)
 
-        def at(start: int) -> None:
+        def at(chunk: Chunk) -> None:
             with torch.inference_mode():
-                ends = torch.arange(start, start + size, device=source.device).clamp(max=n_asked - 1)
-                work(slice(start, min(start + size, n_asked)), source.windows(ends))
+                ends = torch.arange(chunk.start, chunk.start + chunk.size, device=source.device).clamp(max=n_asked - 1)
+                work(slice(chunk.start, chunk.stop), source.windows(ends))
 
-        starts = range(0, n_asked, size)
-        n_workers = min(len(starts), torch.get_num_threads()) if on_cpu else 1
+        n_threads = torch.get_num_threads() if on_cpu else 1
         with threads(1):
-            if n_workers == 1:
-                for start in starts:
-                    at(start)
+            wide = on_cpu and n_asked >= WIDE_CHUNK and self._wide_is_exact(source, features.shape[1])
+            chunks = chunks_of(n_asked, on_cpu=on_cpu, wide=wide)
+            if (n_workers := min(len(chunks), n_threads)) == 1:
+                for chunk in chunks:
+                    at(chunk)
                 return
-            with ThreadPoolExecutor(n_workers) as pool:
-                for _ in pool.map(at, starts):
-                    pass
+            for _ in workers(n_workers).map(at, chunks):
+                pass
+
+    def _wide_is_exact(self, source: WindowSource, n_symbols: int) -> bool:
+        if n_symbols not in self._wide:
+            self._wide = {**self._wide, n_symbols: wide_is_exact(self._ready().network, source)}
+        return self._wide[n_symbols]
