@@ -14,7 +14,7 @@ from trader.core.protocols import FeedInfo
 from trader.engine.join import split_symbols
 from trader.engine.shard import ShardOutput
 from trader.runtime.actors import CONCURRENCY, FeedPump, RunContext, SymbolShard
-from trader.runtime.cluster import leave_cluster, start_cluster
+from trader.runtime.cluster import cluster
 from trader.settings import RaySettings, Settings
 from trader.telemetry.log import LogConfig
 
@@ -108,11 +108,8 @@ class Pipeline:
 @contextlib.contextmanager
 def local_cluster(num_cpus: int, object_store_mb: int) -> Iterator[None]:
     """Start a local cluster without dashboard, and end it."""
-    start_cluster(RaySettings(num_cpus=num_cpus, object_store_mb=object_store_mb, dashboard=False, dashboard_port=0))
-    try:
+    with cluster(RaySettings(num_cpus=num_cpus, object_store_mb=object_store_mb, dashboard=False, dashboard_port=0)):
         yield
-    finally:
-        leave_cluster()
 
 
 def processor_time() -> float:

@@ -100,7 +100,7 @@ def measure(mode: str, folder: Path) -> dict[str, float]:
 
 
 def _on_ray(panel: Any, params: Transformer) -> dict[str, float]:
-    from trader.runtime.cluster import leave_cluster, start_cluster
+    from trader.runtime.cluster import cluster
     from trader.runtime.training import train_on_ray
     from trader.settings import RaySettings
 
@@ -114,16 +114,13 @@ def _on_ray(panel: Any, params: Transformer) -> dict[str, float]:
                 continue
         return max(sizes)
 
-    start_cluster(RaySettings(dashboard=False, num_cpus=_WORKERS))
-    try:
-        with tempfile.TemporaryDirectory() as folder:
+    settings = RaySettings(dashboard=False, num_cpus=_WORKERS)
+    with cluster(settings), tempfile.TemporaryDirectory() as folder:
 
-            def work() -> Any:
-                return train_on_ray(panel, params, Path(folder), n_workers=_WORKERS, seed=_SEED)
+        def work() -> Any:
+            return train_on_ray(panel, params, Path(folder), n_workers=_WORKERS, seed=_SEED)
 
-            return _watched(work, largest, len(panel), _imported())
-    finally:
-        leave_cluster()
+        return _watched(work, largest, len(panel), _imported())
 
 
 def _imported() -> int:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from trader.core.protocols import Forecast
 from trader.engine.training_set import Past
 from trader.engine.trial import trade_scores
-from trader.models.candidate import Candidate, Step
+from trader.models.candidate import Step, Validated
 from trader.models.report import ScoreReport, plain, score_report
 from trader.portfolio.performance import Performance
 from trader.validation.panel import Estimate, auc_estimate, hit_estimate, ic_estimate
@@ -131,14 +131,14 @@ class Evaluation(SignalEvaluation):
         }
 
 
-def evaluate(candidate: Candidate, past: Past, *, n_trials: int = 1) -> Evaluation:
+def evaluate(candidate: Validated, past: Past, *, n_trials: int = 1) -> Evaluation:
     """Judge a candidate by its out-of-sample forecasts.
 
     Parameters
     ----------
-    candidate : Candidate
+    candidate : Validated
     past : Past
-        What it was trained on.
+        What it was validated on.
     n_trials : int, default=1
         Candidates tried before this one was kept, itself included.
     """

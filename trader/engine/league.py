@@ -14,7 +14,7 @@ from trader.core.errors import DataError
 from trader.engine.evaluation import Evaluation, evaluate
 from trader.engine.training_set import Past
 from trader.engine.trial import BUY_AND_HOLD
-from trader.models.candidate import train_candidate
+from trader.models.candidate import validate
 from trader.models.kinds import preset
 from trader.models.report import plain
 from trader.validation.ic import information_coefficient
@@ -113,7 +113,7 @@ def run_league(past: Past, kinds: Sequence[str], size: str, on_progress: Progres
     n_trials = len(kinds) + (len(kinds) > 1)
     rows, standard, daily_ic = [], [], []
     for kind in kinds:
-        candidate = train_candidate(
+        candidate = validate(
             past.data,
             kind,
             preset(kind, size),

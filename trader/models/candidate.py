@@ -1,4 +1,4 @@
-"""One model, validated walk-forward and then fitted on all that may be seen: what a registry takes in."""
+"""One model, validated walk-forward and, to be registered, fitted on all that may be seen."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from trader.models.walk_forward import past_of, walk_forward_folds
 from trader.settings.sections import ModelSettings
 from trader.validation.splits import Fold
 
-__all__ = ["Candidate", "Step", "forecast_folds", "train_candidate"]
+__all__ = ["Candidate", "Step", "Validated", "forecast_folds", "train_candidate", "validate"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -29,45 +29,54 @@ Step = Mapping[str, float]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Candidate:
-    """A fitted model and what it forecast on data that its folds had not seen.
+class Validated:
+    """What a kind of model forecast on data that its folds had not seen.
 
     Parameters
     ----------
     kind : str
     params : mapping
         Hyperparameters, defaults left out.
-    model : Model
-        Fitted on every label of the training set.
     folds : tuple of Fold
     forecast : Forecast
         Out of sample, by the models of the folds; of the whole training set, NaN outside the test folds.
     curve : tuple of Step
-        Learning curve of the last fit; empty for a model that is fitted in one step.
+        Learning curve of the last fit; empty where that was in one step, or none was asked for.
     seconds : float
         Wall time of all fits.
     """
 
     kind: str
     params: Mapping[str, Any]
-    model: Model
     folds: tuple[Fold, ...]
     forecast: Forecast
     curve: tuple[Step, ...]
     seconds: float
 
 
-def train_candidate(
+@dataclasses.dataclass(frozen=True, slots=True)
+class Candidate(Validated):
+    """What was validated, with the model to keep.
+
+    Parameters
+    ----------
+    model : Model
+        Fitted on every label of the training set.
+    """
+
+    model: Model
+
+
+def validate(
     data: TrainingSet,
     kind: str,
     params: Mapping[str, Any] | None = None,
     *,
     settings: ModelSettings,
     seed: int,
-    monitor: FitMonitor | None = None,
     on_progress: Progress | None = None,
-) -> Candidate:
-    """Validate one model walk-forward with purge and embargo, then fit it on every label.
+) -> Validated:
+    """Validate one model walk-forward with purge and embargo; nothing is kept of what the folds fitted.
 
     Parameters
     ----------
@@ -79,8 +88,6 @@ def train_candidate(
     settings : ModelSettings
         For the folds: `n_splits`, `embargo`, `min_train_rows`.
     seed : int
-    monitor : callable, optional
-        Told of the steps of the last fit; see `trader.core.protocols.FitMonitor`.
     on_progress : callable, optional
         Told what is being done and the share of the whole that is.
 
@@ -97,39 +104,86 @@ def train_candidate(
     folds = walk_forward_folds(data, settings)
     started = time.perf_counter()
 
-    def fit(instants: IntArray | None, watch: FitMonitor | None = None) -> Model:
-        return create(kind, **params).fit_panel(
-            data.features,
-            data.target,
-            feature_names=data.feature_names,
-            seed=seed,
-            instants=instants,
-            weight=data.weight,
-            monitor=watch,
-        )
-
     def fit_fold(number: int, train: IntArray) -> Model:
-        tell(f"fold {number + 1} of {len(folds)}", number / (len(folds) + 1))
-        return fit(train)
+        tell(f"fold {number + 1} of {len(folds)}", number / len(folds))
+        return _fit(data, kind, params, seed, train)
 
     forecast = forecast_folds(data, folds, fit_fold)
-    tell("all training data", len(folds) / (len(folds) + 1))
+    seconds = time.perf_counter() - started
+    return Validated(kind, MappingProxyType(params), tuple(folds), forecast, curve=(), seconds=seconds)
+
+
+def train_candidate(
+    data: TrainingSet,
+    kind: str,
+    params: Mapping[str, Any] | None = None,
+    *,
+    settings: ModelSettings,
+    seed: int,
+    monitor: FitMonitor | None = None,
+    on_progress: Progress | None = None,
+) -> Candidate:
+    """Validate one model as `validate` does, then fit it on every label.
+
+    Parameters
+    ----------
+    data, kind, params, settings, seed, on_progress
+        As in `validate`.
+    monitor : callable, optional
+        Told of the steps of the last fit; see `trader.core.protocols.FitMonitor`.
+
+    Raises
+    ------
+    NotFoundError, DataError, ModelError
+        As in `validate`.
+    """
+    tell = on_progress or (lambda *_: None)
+    n_fits = settings.n_splits + 1
+    found = validate(
+        data,
+        kind,
+        params,
+        settings=settings,
+        seed=seed,
+        on_progress=lambda stage, share: tell(stage, share * settings.n_splits / n_fits),
+    )
+    tell("all training data", settings.n_splits / n_fits)
     curve: list[Step] = []
 
     def watch(step: int, total: int, metrics: Mapping[str, float]) -> bool:
         curve.append(MappingProxyType({"step": float(step), **metrics}))
         return monitor is None or monitor(step, total, metrics)
 
-    model = fit(None, watch)
+    started = time.perf_counter()
+    model = _fit(data, kind, found.params, seed, monitor=watch)
     tell("trained", 1.0)
     return Candidate(
         kind=kind,
-        params=MappingProxyType(params),
-        model=model,
-        folds=tuple(folds),
-        forecast=forecast,
+        params=found.params,
+        folds=found.folds,
+        forecast=found.forecast,
         curve=tuple(curve),
-        seconds=time.perf_counter() - started,
+        seconds=found.seconds + time.perf_counter() - started,
+        model=model,
+    )
+
+
+def _fit(
+    data: TrainingSet,
+    kind: str,
+    params: Mapping[str, Any],
+    seed: int,
+    instants: IntArray | None = None,
+    monitor: FitMonitor | None = None,
+) -> Model:
+    return create(kind, **params).fit_panel(
+        data.features,
+        data.target,
+        feature_names=data.feature_names,
+        seed=seed,
+        instants=instants,
+        weight=data.weight,
+        monitor=monitor,
     )
 
 

@@ -90,11 +90,6 @@ class Schedule:
             yield buffer, due - made
             made = due
 
-    def reading(self, after_epoch: int = 0) -> list[Span]:
-        """Return all that is read from there on, training and validation of each epoch in turn."""
-        epochs = range(after_epoch + 1, self.n_epochs + 1)
-        return [span for epoch in epochs for span in (*self.share(epoch), *self.own_validation)]
-
 
 def cut_spans(spans: Sequence[Span], n_shares: int) -> list[tuple[Span, ...]]:
     """Cut consecutive spans into shares whose sizes differ by one at most.

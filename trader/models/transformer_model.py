@@ -16,7 +16,7 @@ from scipy.special import expit
 from trader.core.errors import DataError, ModelError
 from trader.core.protocols import FitMonitor, Forecast
 from trader.models.calibration import LEVELS
-from trader.models.chunks import CHUNK, WIDE_CHUNK, Chunk, chunks_of, wide_is_exact, workers
+from trader.models.chunks import WIDE_CHUNK, Chunk, chunks_of, wide_is_exact, workers
 from trader.models.encoding import PanelEncoder
 from trader.models.schema import check_asked, min_known
 from trader.models.state import read_state, write_state
@@ -226,11 +226,11 @@ class Transformer(TransformerParams):
         n_past = panels.shape[1] - 1
         mean = np.empty((panels.shape[0], panels.shape[2]))
         with threads(1), torch.inference_mode():
-            for start in range(0, len(panels), CHUNK):
-                windows = [self.windows(panel, n_past) for panel in panels[start : start + CHUNK]]
-                used = len(windows)
-                batch = joined(windows + windows[-1:] * (CHUNK - used))
-                mean[start : start + used] = fitted.network(batch, last=True).mean[:used, :, 0].double().cpu().numpy()
+            for chunk in chunks_of(len(panels), on_cpu=True, wide=False):
+                windows = [self.windows(panel, n_past) for panel in panels[chunk.start : chunk.stop]]
+                batch = joined(windows + windows[-1:] * (chunk.size - len(windows)))
+                outputs = fitted.network(batch, last=True).mean[: len(windows), :, 0]
+                mean[chunk.start : chunk.stop] = outputs.double().cpu().numpy()
         known = np.isfinite(panels[:, -1]).sum(axis=2) >= min_known(len(fitted.names))
         return np.where(known, fitted.target_scale * (fitted.calibration.slope * mean), np.nan)
 

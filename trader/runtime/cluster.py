@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import psutil
@@ -13,7 +15,7 @@ import ray
 from trader.core.errors import OperationError
 from trader.settings import RaySettings
 
-__all__ = ["NAMESPACE", "ClusterInfo", "connect", "leave_cluster", "start_cluster"]
+__all__ = ["NAMESPACE", "ClusterInfo", "cluster", "connect", "leave_cluster", "start_cluster"]
 
 NAMESPACE = "gpt-trader"
 
@@ -98,3 +100,13 @@ def _info(context: Any) -> ClusterInfo:
 def leave_cluster() -> None:
     """Leave the cluster; one that this process started ends."""
     ray.shutdown()
+
+
+@contextlib.contextmanager
+def cluster(settings: RaySettings) -> Iterator[ClusterInfo]:
+    """Start or join a cluster as `start_cluster` does, and leave it afterwards."""
+    info = start_cluster(settings)
+    try:
+        yield info
+    finally:
+        leave_cluster()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.processes import outputs
 from trader.core.errors import ConflictError, ModelError
 from trader.registry import Lineage, ModelVersion, Registry, State
 from trader.storage import Store
 
 SAY = {"who": "ada", "why": "a test"}
-ROOT = Path(__file__).parents[3]
 Add = Callable[..., ModelVersion]
 
 BEGIN = """
@@ -40,21 +37,7 @@ def another(store_url: str, artifacts: Path, tmp_path: Path) -> Callable[[], Reg
 
 def test_processes_never_get_the_same_number(store: Store, store_url: str, registry: Registry) -> None:
     """Two processes begin versions of a new model as fast as they can."""
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-c", BEGIN, store_url],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-        )
-        for _ in range(2)
-    ]
-    taken: list[str] = []
-    for child in children:
-        out, err = child.communicate(timeout=120)
-        assert child.returncode == 0, err
-        taken += out.split()
+    taken = [number for text in outputs(BEGIN, store_url, n=2) for number in text.split()]
     assert len(taken) == 20
     assert {f"1.{minor}.0" for minor in range(20)} == set(taken)
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from types import ModuleType
 
+from tests.support.processes import outputs
 from trader.core.orders import FillBatch
 from trader.storage import Store
 
 LENGTH = 120
-ROOT = Path(__file__).parents[3]
 
 
 def test_readers_see_whole_prefixes(store: Store, store_url: str, made: ModuleType) -> None:
@@ -81,19 +77,7 @@ def test_a_lost_connection_is_replaced(new_postgres_url: Callable[[], str], made
 def test_many_processes_open_a_new_database(store_url: str) -> None:
     """Processes that find no database create it once, and all of them can use it."""
     code = "import sys; from trader.storage import Store; print(len(Store.open(sys.argv[1]).runs()))"
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, store_url],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-        )
-        for _ in range(2)
-    ]
-    for child in children:
-        out, err = child.communicate(timeout=60)
-        assert (child.returncode, out.strip()) == (0, "0"), err
+    assert [text.strip() for text in outputs(code, store_url, n=2)] == ["0", "0"]
 
 
 def test_many_threads_open_a_new_database(store_url: str) -> None:

@@ -14,8 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from serve.backend import InProcessBackend
 from serve.ingress import Limits, create_api
-from serve.problems import PROBLEM_MEDIA_TYPE
 from serve.service import EnsembleService
+from tests.support.problems import is_problem
 from trader.models.artifacts import load_ensemble, save_ensemble
 from trader.models.background import draw_background
 from trader.models.base import create
@@ -49,15 +49,6 @@ async def client(explained: EnsembleService) -> AsyncIterator[httpx.AsyncClient]
     api = create_api(InProcessBackend(explained), Limits(max_rows=8, max_explained=5))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://test") as client:
         yield client
-
-
-def is_problem(response: httpx.Response, status: int, kind: str) -> dict[str, Any]:
-    """Check that the answer is the problem document it should be, and return it."""
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == PROBLEM_MEDIA_TYPE
-    problem: dict[str, Any] = response.json()
-    assert problem["type"] == f"urn:gpt-trader:problem:{kind}"
-    return problem
 
 
 @pytest.mark.parametrize("member", ["ensemble", "linear", "boosting@1"])

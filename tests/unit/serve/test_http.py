@@ -11,21 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from serve.problems import PROBLEM_MEDIA_TYPE
 from serve.service import EnsembleService
+from tests.support.problems import is_problem
 
 JSON = {"Content-Type": "application/json"}
-
-
-def is_problem(response: httpx.Response, status: int, kind: str | None = None) -> dict[str, Any]:
-    """Check that the answer is the problem document it should be, and return it."""
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == PROBLEM_MEDIA_TYPE
-    problem: dict[str, Any] = response.json()
-    assert problem["status"] == status
-    assert problem["type"] == (f"urn:gpt-trader:problem:{kind}" if kind else "about:blank")
-    assert problem["request_id"] == response.headers["x-request-id"]
-    assert problem["title"]
-    assert problem["detail"]
-    return problem
 
 
 async def test_predict_equals_the_service_bit_for_bit(

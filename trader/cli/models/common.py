@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import getpass
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +25,7 @@ __all__ = [
     "describe",
     "metric_text",
     "open_registry",
+    "step_text",
     "user",
     "when",
 ]
@@ -73,6 +74,15 @@ def metric_text(value: float | None, interval: tuple[float, float] | None = None
     if value is None:
         return "-"
     return f"{value:.4g}" if interval is None else f"{value:.4g} [{interval[0]:.4g}, {interval[1]:.4g}]"
+
+
+def step_text(metrics: Mapping[str, float]) -> str:
+    """Return what a fit said of one of its steps.
+
+    >>> step_text({"loss": 0.7, "ic": 0.02})
+    'loss 0.7000  ic 0.0200'
+    """
+    return "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
 
 
 def describe(version: ModelVersion) -> str:

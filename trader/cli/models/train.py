@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from trader.cli.common import ConfigOption, JsonOption, SetOption, err, parse_literal, print_json, read_settings
-from trader.cli.models.common import StoreOption, WhoOption, user
+from trader.cli.models.common import StoreOption, WhoOption, step_text, user
 from trader.cli.run import DataOption, FeedOption, KindOption, MapOption, SymbolsOption, ZoneOption, feed_overrides
 from trader.core.errors import UserError
 from trader.settings import Settings
@@ -172,8 +172,7 @@ def _hyperparameters(kind: str, preset: str, params: list[str], gpu: str) -> dic
 
 def _monitor(view: LiveView) -> Any:
     def watch(step: int, total: int, metrics: Mapping[str, float]) -> bool:
-        shown = "  ".join(f"{key} {value:.4f}" for key, value in metrics.items())
-        view.progress("last fit", step / total, shown)
+        view.progress("last fit", step / total, step_text(metrics))
         return True
 
     return watch

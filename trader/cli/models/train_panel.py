@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from trader.cli.common import err
+from trader.cli.models.common import step_text
 from trader.core.errors import UserError
 from trader.settings import Settings
 
@@ -91,9 +92,8 @@ def train_from_panel(
     with LiveView(err) as view, Store.open(settings.store_url, synchronous=settings.store.synchronous) as opened:
 
         def tell(epoch: int, total: int, metrics: Mapping[str, float]) -> bool:
-            shown = "  ".join(f"{key} {value:.4f}" for key, value in metrics.items())
             view.progress(stage, epoch / total)
-            err.print(f"epoch {epoch} of {total}  {shown}", markup=False, highlight=False, soft_wrap=True)
+            err.print(f"epoch {epoch} of {total}  {step_text(metrics)}", markup=False, highlight=False, soft_wrap=True)
             return True
 
         stage = f"training on {plural(request.workers, 'worker')}"
@@ -128,7 +128,7 @@ def _fit(
 
     if not request.on_ray:
         return fit_panel_files(panel, params, seed=settings.run.seed, end=end, monitor=tell)
-    from trader.runtime.cluster import leave_cluster, start_cluster
+    from trader.runtime.cluster import cluster
     from trader.runtime.training import train_on_ray
 
     wanted: dict[str, Any] = {"dashboard": False}
@@ -136,13 +136,10 @@ def _fit(
         wanted["address"] = request.ray
     elif settings.ray.num_cpus is None:
         wanted["num_cpus"] = max(request.workers, os.cpu_count() or 1)
-    start_cluster(settings.ray.model_copy(update=wanted))
-    try:
+    with cluster(settings.ray.model_copy(update=wanted)):
         return train_on_ray(
             panel, params, folder, n_workers=request.workers, seed=settings.run.seed, end=end, on_epoch=tell
         )
-    finally:
-        leave_cluster()
 
 
 def _work_folder(

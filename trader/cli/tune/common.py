@@ -69,14 +69,11 @@ def split_assignments(assignments: Sequence[str] | None) -> tuple[list[str], dic
 
 @contextlib.contextmanager
 def cluster(settings: Settings) -> Iterator[None]:
-    """Start the cluster that the settings name, without dashboard, or join it; leave it afterwards."""
-    from trader.runtime.cluster import leave_cluster, start_cluster
+    """Give the cluster that the settings name, without dashboard."""
+    from trader.runtime.cluster import cluster as ray_cluster
 
-    start_cluster(settings.ray.model_copy(update={"dashboard": False}))
-    try:
+    with ray_cluster(settings.ray.model_copy(update={"dashboard": False})):
         yield
-    finally:
-        leave_cluster()
 
 
 def go_on(settings: Settings, name: str, *, as_json: bool) -> None:
