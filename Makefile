@@ -7,6 +7,9 @@ STAMP  := $(VENV)/.installed
 TORCH_INDEX ?=
 PIP_EXTRA := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX),)
 
+# The tests start hundreds of processes, which would each compile the project anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help install run test lint bench notebooks clean
 
 help:  ## Show the targets
@@ -23,8 +26,7 @@ run: $(STAMP)  ## Trade the demo: 20 US stocks, 2016-2022, on a local Ray cluste
 	$(BIN)/trader run --preset demo
 
 test: $(STAMP)  ## Run every test, those against real Redis, PostgreSQL and Ray included
-	$(BIN)/python -m pytest -m "not ray" -n 2 --dist loadfile
-	$(BIN)/python -m pytest -m ray
+	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
 lint: $(STAMP)  ## ruff, mypy, import-linter, and that every __all__ is true
 	$(BIN)/ruff check .

@@ -58,12 +58,12 @@ folds = middle_first(walk_forward_folds(data, settings.models))
 f"{len(data)} days, {len(data.symbols)} symbols, {len(data.feature_names)} features, {len(folds)} folds"
 
 # %% [markdown]
-# ## Sixteen trials on a cluster
+# ## Ten trials on a cluster
 # Optuna suggests, ASHA gives up what is not among the best third. The same search is run on shuffled labels.
 
 # %%
 start_cluster(settings.ray)
-spec = SearchSpec(name="demo", model="linear", trials=16, scheduler="asha", searcher="optuna", concurrent=2)
+spec = SearchSpec(name="demo", model="linear", trials=10, scheduler="asha", searcher="optuna", concurrent=2)
 folder = Path(tempfile.mkdtemp())
 results = {}
 for name, target in {"signal": data.target, "shuffled": shuffle_labels(data.target, seed=1)}.items():

@@ -2,14 +2,62 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+
+from tests.support.command import run_trader
 
 # BLAS and OpenMP threads fight over two cores with Ray's workers; results do not depend on them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+
+class Scheduling(LoadScopeScheduling):
+    """What pytest-xdist runs together: the tests of the session's Ray cluster, and those of a file.
+
+    Whole runs and notebooks have processes of their own and run wherever there is time.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith(("tests/ray/cli/", "tests/notebooks/")):
+            return nodeid
+        return "tests/ray" if nodeid.startswith("tests/ray/") else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    """Schedule as above, whatever `--dist` says."""
+    return Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest."""
+
+    def place(item: pytest.Item) -> int:
+        if "ray_cluster" in getattr(item, "fixturenames", ()):
+            return 0
+        return 1 if item.get_closest_marker("slow") else 2
+
+    items.sort(key=place)
+
+
+@pytest.fixture(scope="session")
+def reference_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the ci preset's backtest, made once for all workers: every run of that preset must reproduce it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "reference"
+    summary = folder / "summary.json"
+    with FileLock(f"{folder}.lock"):
+        if not summary.exists():
+            done = run_trader(folder, "backtest", "--preset", "ci", "--json")
+            assert done.returncode == 0, done.stderr
+            summary.write_text(done.stdout, encoding="utf-8")
+    return Path(json.loads(summary.read_text(encoding="utf-8"))["run_dir"])
 
 
 @pytest.fixture(scope="session")

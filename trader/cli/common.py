@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +27,7 @@ __all__ = [
     "parse_literal",
     "print_json",
     "read_settings",
+    "stdout_for_results",
 ]
 
 _EXPONENT = re.compile(r"[+-]?\d+[eE][+-]?\d+")
@@ -88,6 +91,13 @@ def parse_literal(text: str) -> Any:
 def print_json(content: Any) -> None:
     """Write one JSON document to stdout; numbers that JSON lacks become null."""
     typer.echo(orjson.dumps(_plain(content), option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode())
+
+
+@contextlib.contextmanager
+def stdout_for_results() -> Iterator[None]:
+    """Send to stderr what libraries print meanwhile: Ray tells of the death of a worker on stdout."""
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
 
 
 def _plain(value: Any) -> Any:

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trader.cli.common import ConfigOption, JsonOption, PresetOption, SetOption, err, print_json, read_settings
+from trader.cli.common import (
+    ConfigOption,
+    JsonOption,
+    PresetOption,
+    SetOption,
+    err,
+    print_json,
+    read_settings,
+    stdout_for_results,
+)
 from trader.core.errors import Interrupted, UserError
 from trader.settings import Settings
 
@@ -216,7 +225,7 @@ def _go(settings: Settings, as_json: bool, work: Any) -> None:
         wait_after=(lambda: _wait(stopping)) if settings.serve.keep_up else None,
     )
     try:
-        with view:
+        with stdout_for_results(), view:
             summary: Summary = work(hooks)
     finally:
         signal.signal(signal.SIGINT, previous)

@@ -21,7 +21,7 @@ from tune.spec import SearchSpec
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
-TRIALS = 6
+TRIALS = 4
 SEARCH = ("search", "--model", "boosting", "--preset", "ci", "--trials", str(TRIALS), "--scheduler", "none", *MARKET)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from trader.cli.common import err
+from trader.cli.common import err, stdout_for_results
 from trader.cli.models.common import step_text
 from trader.core.errors import UserError
 from trader.settings import Settings
@@ -136,7 +136,7 @@ def _fit(
         wanted["address"] = request.ray
     elif settings.ray.num_cpus is None:
         wanted["num_cpus"] = max(request.workers, os.cpu_count() or 1)
-    with cluster(settings.ray.model_copy(update=wanted)):
+    with stdout_for_results(), cluster(settings.ray.model_copy(update=wanted)):
         return train_on_ray(
             panel, params, folder, n_workers=request.workers, seed=settings.run.seed, end=end, on_epoch=tell
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trader.cli.common import err, parse_literal, print_json
+from trader.cli.common import err, parse_literal, print_json, stdout_for_results
 from trader.core.errors import OperationError, SettingsError
 from trader.reporting.formats import plural
 from trader.settings import Settings
@@ -69,10 +69,10 @@ def split_assignments(assignments: Sequence[str] | None) -> tuple[list[str], dic
 
 @contextlib.contextmanager
 def cluster(settings: Settings) -> Iterator[None]:
-    """Give the cluster that the settings name, without dashboard."""
+    """Give the cluster that the settings name, without dashboard; nothing is printed on stdout meanwhile."""
     from trader.runtime.cluster import cluster as ray_cluster
 
-    with ray_cluster(settings.ray.model_copy(update={"dashboard": False})):
+    with stdout_for_results(), ray_cluster(settings.ray.model_copy(update={"dashboard": False})):
         yield
 
 
@@ -83,7 +83,8 @@ def go_on(settings: Settings, name: str, *, as_json: bool) -> None:
 
     find_search(settings.run.runs_dir, name)  # a name that means nothing needs no cluster
     with cluster(settings):
-        finish(resume(settings, name, hooks=hooks()), as_json=as_json)
+        outcome = resume(settings, name, hooks=hooks())
+    finish(outcome, as_json=as_json)
 
 
 def hooks() -> Hooks:

@@ -94,4 +94,5 @@ def evolve(
         cpus_per_trial=cpus,
     )
     with cluster(settings):
-        finish(run_evolve(settings, spec, hooks=hooks()), as_json=as_json)
+        outcome = run_evolve(settings, spec, hooks=hooks())
+    finish(outcome, as_json=as_json)

@@ -107,4 +107,5 @@ def search(
         gpus_per_trial=gpus,
     )
     with cluster(settings):
-        finish(run_search(settings, spec, register=register, hooks=hooks()), as_json=as_json)
+        outcome = run_search(settings, spec, register=register, hooks=hooks())
+    finish(outcome, as_json=as_json)

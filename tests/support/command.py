@@ -1,0 +1,40 @@
+"""The command line as a user has it: other processes, an own runs folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+TIMEOUT_S = 300
+
+
+def command(runs_dir: Path, *args: str) -> list[str]:
+    """Return the command line of a trader command in `runs_dir`."""
+    return [sys.executable, "-m", "trader", *args, "--set", f"run.runs_dir={runs_dir}"]
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """Return the environment of a command that chooses for itself how its Ray cluster authenticates."""
+    return {name: value for name, value in os.environ.items() if name != "RAY_AUTH_MODE"} | extra
+
+
+def run_trader(runs_dir: Path, *args: str, **extra: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, with these variables in its environment."""
+    return subprocess.run(
+        command(runs_dir, *args),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+        env=environment(**extra),
+    )
+
+
+def read_fills(run_dir: Path) -> pa.Table:
+    """Return fills.parquet without what names the run."""
+    return pq.read_table(run_dir / "fills.parquet").drop_columns(["run_id", "trace_id"])
