@@ -46,6 +46,8 @@ __all__ = [
 ]
 
 _MISSING = -1e4
+_VECTORS = 64
+"""Numbers that kernels take at once, or a multiple of them."""
 _BIAS_HIDDEN = 16
 _BIAS_LIMIT = 8.0
 _SOFTPLUS_ONE = math.log(math.e - 1.0)
@@ -277,10 +279,10 @@ class Heads(nn.Module):
         """Return the outputs of tokens x (B, N, T, d)."""
         raw = self.linear(x).float()  # (B, N, T, 3 + n_levels)
         mean = raw[..., 0]
-        deviation = F.softplus(raw[..., 1] + _SOFTPLUS_ONE) + _LEAST_DEVIATION
+        deviation = _softplus(raw[..., 1] + _SOFTPLUS_ONE) + _LEAST_DEVIATION
         logit = _PROBIT_TO_LOGIT * mean / deviation + raw[..., 2]
         form = raw[..., 3:] + self.shape
-        steps = F.softplus(form[..., :-1])
+        steps = _softplus(form[..., :-1])
         above = steps[..., self.middle :].cumsum(-1)
         below = -steps[..., : self.middle].flip(-1).cumsum(-1).flip(-1)
         spread = torch.cat((below, torch.zeros_like(below[..., :1]), above), dim=-1) + form[..., -1:]
@@ -312,6 +314,17 @@ def _initialise(module: nn.Module) -> None:
         nn.init.normal_(module.weight, std=0.5 / math.sqrt(module.in_features))
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def _softplus(x: Tensor) -> Tensor:
+    """Return the softplus, whose bits depend on the number alone.
+
+    Kernels compute what is left over of their vectors by another function, so there is nothing left over here.
+    """
+    if torch.compiler.is_compiling():  # its kernels are not those
+        return F.softplus(x)
+    filled = F.pad(x.reshape(-1), (0, -x.numel() % _VECTORS))
+    return F.softplus(filled)[: x.numel()].view(x.shape)
 
 
 def _inverse_softplus(x: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from scipy.special import expit
 from trader.core.errors import DataError, ModelError
 from trader.core.protocols import FitMonitor, Forecast
 from trader.models.calibration import LEVELS
-from trader.models.chunks import WIDE_CHUNK, Chunk, chunks_of, wide_is_exact, workers
+from trader.models.chunks import CHUNK, GPU_CHUNK, Chunk, chunks_of, is_exact, sizes_for, workers
 from trader.models.encoding import PanelEncoder
 from trader.models.schema import check_asked, min_known
 from trader.models.state import read_state, write_state
@@ -108,7 +108,7 @@ class Transformer(TransformerParams):
     """`full` takes contexts to 1,000."""
 
     _fitted: Fitted | None = None
-    _wide: Mapping[int, bool] = MappingProxyType({})  # by number of symbols: whether wide chunks are exact
+    _exact: Mapping[tuple[int, int], bool] = MappingProxyType({})  # by number of symbols and size of a chunk
 
     @classmethod
     def of(cls, params: TransformerParams, fitted: Fitted) -> Self:
@@ -165,7 +165,7 @@ class Transformer(TransformerParams):
         monitor: FitMonitor | None = None,
     ) -> Self:
         """Learn from a panel; see `trader.core.protocols.Model` and `trader.models.transformer_fit.fit_network`."""
-        self._wide = MappingProxyType({})
+        self._exact = MappingProxyType({})
         self._fitted = fit_network(
             self,
             features,
@@ -226,7 +226,7 @@ class Transformer(TransformerParams):
         n_past = panels.shape[1] - 1
         mean = np.empty((panels.shape[0], panels.shape[2]))
         with threads(1), torch.inference_mode():
-            for chunk in chunks_of(len(panels), on_cpu=True, wide=False):
+            for chunk in chunks_of(len(panels), (CHUNK,)):
                 windows = [self.windows(panel, n_past) for panel in panels[chunk.start : chunk.stop]]
                 batch = joined(windows + windows[-1:] * (chunk.size - len(windows)))
                 outputs = fitted.network(batch, last=True).mean[: len(windows), :, 0]
@@ -355,8 +355,7 @@ class Transformer(TransformerParams):
 
         n_threads = torch.get_num_threads() if on_cpu else 1
         with threads(1):
-            wide = on_cpu and n_asked >= WIDE_CHUNK and self._wide_is_exact(source, features.shape[1])
-            chunks = chunks_of(n_asked, on_cpu=on_cpu, wide=wide)
+            chunks = chunks_of(n_asked, self._sizes(source, n_asked) if on_cpu else (min(n_asked, GPU_CHUNK),))
             if (n_workers := min(len(chunks), n_threads)) == 1:
                 for chunk in chunks:
                     at(chunk)
@@ -364,7 +363,12 @@ class Transformer(TransformerParams):
             for _ in workers(n_workers).map(at, chunks):
                 pass
 
-    def _wide_is_exact(self, source: WindowSource, n_symbols: int) -> bool:
-        if n_symbols not in self._wide:
-            self._wide = {**self._wide, n_symbols: wide_is_exact(self._ready().network, source)}
-        return self._wide[n_symbols]
+    def _sizes(self, source: WindowSource, n_asked: int) -> tuple[int, ...]:
+        """Return sizes of chunks in which all windows of a universe have the same bits."""
+        useful = sizes_for(n_asked)
+        for size in useful:
+            if (source.n_symbols, size) not in self._exact:
+                like = source.windows(torch.zeros(1, dtype=torch.long))
+                exact = is_exact(self._ready().network, like, size)
+                self._exact = {**self._exact, (source.n_symbols, size): exact}
+        return (CHUNK, *(size for size in useful if self._exact[source.n_symbols, size]))

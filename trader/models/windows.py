@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trader.models.encoding import Encoded
 
-__all__ = ["PAST", "WindowSource", "Windows", "joined"]
+__all__ = ["PAST", "WindowSource", "Windows", "joined", "random_windows"]
 
 PAST = 10_000
 """Age of a symbol whose last bar is not in the window; every decay of it is 0."""
@@ -39,11 +39,32 @@ class Windows:
     age: Tensor
     missing: Tensor
 
+    def split(self, size: int) -> list[Windows]:
+        """Return parts of so many windows."""
+        fields = {field.name: getattr(self, field.name).split(size) for field in dataclasses.fields(self)}
+        return [Windows(**dict(zip(fields, parts, strict=True))) for parts in zip(*fields.values(), strict=True)]
+
 
 def joined(parts: Sequence[Windows]) -> Windows:
     """Return the windows of several batches, of equal numbers of symbols and patches, as one."""
     fields = (field.name for field in dataclasses.fields(Windows))
     return Windows(**{name: torch.cat([getattr(part, name) for part in parts]) for name in fields})
+
+
+def random_windows(like: Windows, n_windows: int) -> Windows:
+    """Draw windows of the shapes of others, nothing missing; always the same."""
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(field: Tensor) -> Tensor:
+        return torch.randn((n_windows, *field.shape[1:]), generator=generator, dtype=field.dtype)
+
+    return Windows(
+        patches=normal(like.patches),
+        calendar=normal(like.calendar),
+        market=normal(like.market),
+        age=torch.randint(PAST, (n_windows, *like.age.shape[1:]), generator=generator),
+        missing=torch.zeros((n_windows, *like.missing.shape[1:]), dtype=torch.bool),
+    )
 
 
 class WindowSource:
@@ -71,6 +92,11 @@ class WindowSource:
     def device(self) -> torch.device:
         """Where its tensors are."""
         return self._values.device
+
+    @property
+    def n_symbols(self) -> int:
+        """Symbols of the panel."""
+        return self._values.shape[0]
 
     def windows(self, ends: Tensor) -> Windows:
         """Return the windows that end at these instants, shape (B,), counted from the first after the past."""

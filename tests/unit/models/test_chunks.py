@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from tests.support.panels import planted_set
-from trader.models.chunks import CHUNK, WIDE_CHUNK, chunks_of
+from trader.models.chunks import CHUNK, NARROW_CHUNK, WIDE_CHUNK, chunks_of
+from trader.models.transformer import Heads, NetworkConfig
 from trader.models.transformer_model import Transformer
 
 
-@pytest.mark.parametrize("wide", [False, True])
-@pytest.mark.parametrize("n_asked", [1, 7, 8, 31, 32, 33, 71, 96])
-def test_chunks_cover_every_row_once(n_asked: int, wide: bool) -> None:
+@pytest.mark.parametrize("sizes", [(CHUNK,), (CHUNK, WIDE_CHUNK), (CHUNK, WIDE_CHUNK, NARROW_CHUNK)])
+@pytest.mark.parametrize("n_asked", [1, 2, 3, 7, 8, 31, 32, 33, 71, 96])
+def test_chunks_cover_every_row_once(n_asked: int, sizes: tuple[int, ...]) -> None:
     """Each row is in one chunk, in order, and none is larger than what is computed."""
-    chunks = chunks_of(n_asked, on_cpu=True, wide=wide)
+    chunks = chunks_of(n_asked, sizes)
     assert [row for chunk in chunks for row in range(chunk.start, chunk.stop)] == list(range(n_asked))
-    assert {chunk.size for chunk in chunks} <= {CHUNK, WIDE_CHUNK}
+    assert {chunk.size for chunk in chunks} <= set(sizes)
     assert all(0 < chunk.stop - chunk.start <= chunk.size for chunk in chunks)
+
+
+def test_softplus_depends_on_the_number_alone() -> None:
+    """The deviation of a token has the same bits whatever is computed beside it."""
+    heads = Heads(NetworkConfig(4, 2, 0, 0, 1, 8, 2, 1, 8, 0.0, 0.0, levels=(0.1, 0.5, 0.9)))
+    heads.linear = torch.nn.Identity()  # type: ignore[assignment]  # whose sums do depend on the shape
+    x = torch.randn(200, 1, 1, 6, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        whole = heads(x)
+        for n in (1, 2, 7, 30, 100):
+            assert torch.equal(heads(x[:n]).deviation, whole.deviation[:n])
+            assert torch.equal(heads(x[:n]).quantiles, whole.quantiles[:n])
 
 
 @pytest.mark.parametrize("threads", [1, 2])
