@@ -220,7 +220,7 @@ class Transformer(TransformerParams):
         Returns
         -------
         ndarray of shape (n_panels, n_symbols)
-            The bits of `predict_panel` of each panel alone, which costs eight times as much.
+            The bits of `predict_panel` of each panel alone, which costs several times as much.
         """
         fitted = self._ready()
         n_past = panels.shape[1] - 1
