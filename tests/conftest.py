@@ -11,6 +11,7 @@ from filelock import FileLock
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.support.cluster import uses_cluster
 from tests.support.command import run_trader
 
 # BLAS and OpenMP threads fight over two cores with Ray's workers; results do not depend on them.
@@ -39,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest."""
 
     def place(item: pytest.Item) -> int:
-        if "ray_cluster" in getattr(item, "fixturenames", ()):
+        if uses_cluster(item):
             return 0
         return 1 if item.get_closest_marker("slow") else 2
 

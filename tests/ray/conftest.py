@@ -8,6 +8,8 @@ import socket
 
 import pytest
 
+from tests.support.cluster import uses_cluster
+
 NAMESPACE = "gpt-trader"
 
 
@@ -62,8 +64,3 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
         if ray.is_initialized():
             ray_serve.shutdown()
             ray.shutdown()
-
-
-def uses_cluster(item: pytest.Item | None) -> bool:
-    """Whether a test needs the session's cluster."""
-    return "ray_cluster" in getattr(item, "fixturenames", ())

@@ -106,7 +106,7 @@ def validate(
 
     def fit_fold(number: int, train: IntArray) -> Model:
         tell(f"fold {number + 1} of {len(folds)}", number / len(folds))
-        return _fit(data, kind, params, seed, train)
+        return data.fit(create(kind, **params), seed=seed, instants=train)
 
     forecast = forecast_folds(data, folds, fit_fold)
     seconds = time.perf_counter() - started
@@ -155,7 +155,7 @@ def train_candidate(
         return monitor is None or monitor(step, total, metrics)
 
     started = time.perf_counter()
-    model = _fit(data, kind, found.params, seed, monitor=watch)
+    model = data.fit(create(kind, **found.params), seed=seed, monitor=watch)
     tell("trained", 1.0)
     return Candidate(
         kind=kind,
@@ -165,25 +165,6 @@ def train_candidate(
         curve=tuple(curve),
         seconds=found.seconds + time.perf_counter() - started,
         model=model,
-    )
-
-
-def _fit(
-    data: TrainingSet,
-    kind: str,
-    params: Mapping[str, Any],
-    seed: int,
-    instants: IntArray | None = None,
-    monitor: FitMonitor | None = None,
-) -> Model:
-    return create(kind, **params).fit_panel(
-        data.features,
-        data.target,
-        feature_names=data.feature_names,
-        seed=seed,
-        instants=instants,
-        weight=data.weight,
-        monitor=monitor,
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trader.core.errors import DataError
+from trader.core.protocols import FitMonitor, Model
 from trader.models.base import min_known
 from trader.models.labelling import label_panel
 from trader.settings.sections import LabelSettings
@@ -111,6 +112,20 @@ class TrainingSet:
     def first(self) -> int:
         """Position of the first instant with a usable row; the end of the warm-up."""
         return int(np.argmax(self.usable.any(axis=1)))
+
+    def fit(
+        self, model: Model, *, seed: int, instants: IntArray | None = None, monitor: FitMonitor | None = None
+    ) -> Model:
+        """Fit a model to the labels of all instants, or of some; see `trader.core.protocols.Model.fit_panel`."""
+        return model.fit_panel(
+            self.features,
+            self.target,
+            feature_names=self.feature_names,
+            seed=seed,
+            instants=instants,
+            weight=self.weight,
+            monitor=monitor,
+        )
 
 
 def _check_shapes(features: FloatArray, names: tuple[str, ...], closes: FloatArray, ts_ns: IntArray) -> None:

@@ -161,14 +161,7 @@ def _fit_ensemble(
             key, model = name, registered[name]
         else:
             key, model = f"{name}@{VERSION}", build_member(name, settings)
-            model.fit_panel(
-                data.features,
-                data.target,
-                feature_names=data.feature_names,
-                seed=seed,
-                instants=instants,
-                weight=data.weight,
-            )
+            data.fit(model, seed=seed, instants=instants)
         members[key] = model
         scales[key] = score_scale(model, data, instants)
     given = dict(zip(settings.members, settings.weights, strict=False))
