@@ -33,17 +33,17 @@ _OVERHEAD_TRIALS = 16
 
 
 def run(options: Options) -> Result:
-    """Measure both on a market with a planted signal, one trial at a time."""
+    """Measure both on markets with a planted signal, one trial at a time; each seed is of a market and its searches."""
     seeds = _SEEDS[:1] if options.quick else _SEEDS
     n_trials = 8 if options.quick else _TRIALS
-    data, folds = _market()
+    data, folds = _market(seeds[0])
     with local_cluster(num_cpus=2, object_store_mb=200):
         options.say("overhead")
         overhead = _overhead(data, folds, options.scratch)
         shares, totals = [], []
         for seed in seeds:
             options.say(f"halving, seed {seed}")
-            reached, total = _halving(data, folds, options.scratch, seed, n_trials)
+            reached, total = _halving(*_market(seed), options.scratch, seed, n_trials)
             shares.append(reached)
             totals.append(total)
     return Result(
@@ -79,9 +79,10 @@ def run(options: Options) -> Result:
     )
 
 
-def _market() -> tuple[TrainingSet, list[Fold]]:
+def _market(seed: int) -> tuple[TrainingSet, list[Fold]]:
     settings = load_settings(
         overrides={
+            "run": {"seed": seed},
             "feed": {
                 "kind": "planted",
                 "planted": {"signal": "momentum", "strength": 0.2, "n_symbols": _SYMBOLS, "n_days": _DAYS},

@@ -31,6 +31,7 @@ class Scheduling(LoadScopeScheduling):
         return "tests/ray" if nodeid.startswith("tests/ray/") else nodeid.partition("::")[0]
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
     """Schedule as above, whatever `--dist` says."""
     return Scheduling(config, log)

@@ -1,14 +1,21 @@
-"""One small Ray cluster with Serve for all tests that need one."""
+"""One small Ray cluster with Serve for all tests that need one, and commands from outside."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
+import signal
 import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.cluster import uses_cluster
+from tests.support.command import command, environment, run_trader
 
 NAMESPACE = "gpt-trader"
 
@@ -64,3 +71,33 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
         if ray.is_initialized():
             ray_serve.shutdown()
             ray.shutdown()
+
+
+@pytest.fixture
+def trader(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a command to its end."""
+    return functools.partial(run_trader, tmp_path)
+
+
+@pytest.fixture
+def start_trader(tmp_path: Path) -> Any:
+    """Start a command in the background, with variables for its environment; what is left at the end is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*args: str, **extra: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            command(tmp_path, *args),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env=environment(**extra),
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from trader.storage import Store
 
 TIMEOUT_S = 300
 
@@ -38,3 +41,17 @@ def run_trader(runs_dir: Path, *args: str, **extra: str) -> subprocess.Completed
 def read_fills(run_dir: Path) -> pa.Table:
     """Return fills.parquet without what names the run."""
     return pq.read_table(run_dir / "fills.parquet").drop_columns(["run_id", "trace_id"])
+
+
+def wait_for_decisions(runs_dir: Path, process: subprocess.Popen[str], at_least: int) -> str:
+    """Return the id of the run that `process` trades in `runs_dir`, once that many decisions are committed."""
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()
+        if (runs_dir / "trader.db").exists():
+            with Store.open(f"sqlite:///{runs_dir}/trader.db") as store:
+                for record in store.runs():
+                    if store.last_seq(record.run_id) + 1 >= at_least:
+                        return record.run_id
+        time.sleep(0.2)
+    raise AssertionError(f"no run came to {at_least} decisions")

@@ -125,8 +125,10 @@ class FeedPump(_Actor):
         """Return how many rows the buffer has let go of, because the shards were too slow."""
         return 0 if self._buffer is None else self._buffer.dropped_rows
 
-    def pump(self, epoch: int, from_seq: int, shards: Sequence[Any]) -> bool:
+    def pump(self, epoch: int, from_seq: int, durable_batch: int, shards: Sequence[Any]) -> bool:
         """Send the batches from `from_seq` on; return whether the feed was used up.
+
+        Those up to `durable_batch` are decided on and only bring shards up to date, so they are not slowed down.
 
         Raises
         ------
@@ -148,7 +150,7 @@ class FeedPump(_Actor):
                 for batch in batches:
                     if self._stop.is_set():
                         break
-                    if speed and batch.watermark_ns >= self._context.start_ns:
+                    if speed and batch.seq > durable_batch and batch.watermark_ns >= self._context.start_ns:
                         time.sleep(1.0 / speed)
                     out.send(batch)
                 out.end()

@@ -100,7 +100,7 @@ class Session:
         needed: list[int] = ray.get(
             [shard.reset.remote(self._epoch, durable, self._decision) for shard in self._shards]
         )
-        pumping = self._feed.pump.remote(self._epoch, min(needed), self._shards)
+        pumping = self._feed.pump.remote(self._epoch, min(needed), durable, self._shards)
         stopping = False
         while not ray.wait([pumping], timeout=_POLL_S)[0]:
             if should_stop() and not stopping:

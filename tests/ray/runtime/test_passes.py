@@ -96,13 +96,13 @@ def test_a_reset_ends_the_pass_before(actors: Actors) -> None:
     """A shard told of a newer epoch hangs up: the old pump fails, and nothing of the old pass reaches the new one."""
     expected = [N_DAYS * N_SYMBOLS // N_SHARDS] * N_SHARDS
     actors.reset(1)
-    old = actors.feed.pump.remote(1, 0, actors.shards)
+    old = actors.feed.pump.remote(1, 0, -1, actors.shards)
     _wait_until(lambda: all(actors.bars(1)))
     actors.reset(2)
     assert isinstance(_failure(old), ChannelError)
     broken = actors.bars(1)
     assert all(n < whole for n, whole in zip(broken, expected, strict=True))
-    assert ray.get(actors.feed.pump.remote(2, 0, actors.shards)) is True
+    assert ray.get(actors.feed.pump.remote(2, 0, -1, actors.shards)) is True
     assert actors.bars(2) == expected
     assert actors.bars(1) == broken
 
@@ -110,7 +110,7 @@ def test_a_reset_ends_the_pass_before(actors: Actors) -> None:
 def test_a_shard_of_another_epoch_takes_nothing(actors: Actors) -> None:
     """A pump whose shards were not reset to its epoch fails at once and names both."""
     actors.reset(5)
-    cause = _failure(actors.feed.pump.remote(4, 0, actors.shards))
+    cause = _failure(actors.feed.pump.remote(4, 0, -1, actors.shards))
     assert isinstance(cause, OperationError)
     assert "epoch 4; this actor is in 5" in str(cause)
     assert actors.bars(4) == [0, 0]
@@ -119,10 +119,19 @@ def test_a_shard_of_another_epoch_takes_nothing(actors: Actors) -> None:
 def test_a_stopped_pump_leaves_nothing_undecided(actors: Actors) -> None:
     """`stop` ends the feed between two batches; all that was sent has arrived at the end when the pump returns."""
     actors.reset(7)
-    pumping = actors.feed.pump.remote(7, 0, actors.shards)
+    pumping = actors.feed.pump.remote(7, 0, -1, actors.shards)
     _wait_until(lambda: all(actors.bars(7)))
     ray.get(actors.feed.stop.options(concurrency_group=CONTROL).remote())
     assert ray.get(pumping) is False
     first, second = actors.bars(7)
     assert first == second
     assert 0 < first < N_DAYS * N_SYMBOLS // N_SHARDS
+
+
+def test_what_is_decided_is_not_slowed_down(actors: Actors) -> None:
+    """A pass that goes on after batch 250 of 300 sends those before it at once: at 100 a second all take three."""
+    actors.reset(9)
+    began = time.monotonic()
+    assert ray.get(actors.feed.pump.remote(9, 0, 250, actors.shards)) is True
+    assert 0.5 < time.monotonic() - began < 3.0
+    assert actors.bars(9) == [N_DAYS * N_SYMBOLS // N_SHARDS] * N_SHARDS

@@ -22,7 +22,10 @@ from tune.spec import SearchSpec
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 TRIALS = 4
-SEARCH = ("search", "--model", "boosting", "--preset", "ci", "--trials", str(TRIALS), "--scheduler", "none", *MARKET)
+SEARCH = (
+    *("search", "--model", "boosting", "--preset", "ci", "--trials", str(TRIALS), "--concurrent", "2"),
+    *("--scheduler", "none", "--searcher", "random", *MARKET),
+)
 
 
 def _wait_for(folder: Path, process: Any, n_ended: int) -> list[Trial]:

@@ -45,13 +45,13 @@ def _course(trials: list[Trial]) -> str:
     return json.dumps([(t.number, t.status, dict(t.params), t.scores, t.returns) for t in trials])
 
 
-@pytest.mark.parametrize(("searcher", "n"), [("random", 5), ("optuna", 12)])  # Optuna's first ten are random
-def test_a_search_repeats(search: Callable[..., list[Trial]], searcher: str, n: int, tmp_path: Path) -> None:
+def test_a_search_repeats(search: Callable[..., list[Trial]], tmp_path: Path) -> None:
     """Equal seeds give equal trials and scores, whatever their processes' timing, and the journal holds them all."""
-    trials = search("one", searcher=searcher, trials=n, concurrent=2)
+    options = {"searcher": "optuna", "trials": 12, "concurrent": 2}  # Optuna's first ten are random
+    trials = search("one", **options)
     assert {trial.status for trial in trials} == {"complete"}
     assert all(len(trial.scores) == 3 for trial in trials)
-    assert _course(trials) == _course(search("two", searcher=searcher, trials=n, concurrent=2))
+    assert _course(trials) == _course(search("two", **options))
     assert _course(read_trials(tmp_path / "one")) == _course(trials)
     assert sorted(path.name for path in (tmp_path / "one").iterdir()) == ["search.json", "trials.jsonl"]
 
