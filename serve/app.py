@@ -10,6 +10,7 @@ from ray.serve import Application
 
 from serve.deployments import ensemble_deployment, ingress_deployment
 from serve.ingress import Limits
+from serve.names import CHALLENGER
 
 __all__ = ["AppArgs", "build_app"]
 
@@ -21,6 +22,8 @@ class AppArgs(BaseModel):
 
     model_dir: Path
     """Folder of a saved ensemble; every node that runs a replica must see it."""
+    challenger_dir: Path | None = None
+    """Folder of the ensemble of an experiment's challenger, which gets a deployment of its own."""
     replicas: int = Field(1, ge=1)
     """Replicas of the ensemble, each with all its members."""
     replica_cpus: float = Field(0.25, ge=0)
@@ -45,4 +48,8 @@ def build_app(args: AppArgs) -> Application:
     """
     ensemble = ensemble_deployment(replicas=args.replicas, cpus=args.replica_cpus).bind(str(args.model_dir.resolve()))
     limits = Limits(max_rows=args.max_rows, max_body_bytes=args.max_body_bytes)
-    return ingress_deployment(cpus=args.ingress_cpus).bind(ensemble, limits, args.request_timeout_s)
+    challenger = None
+    if args.challenger_dir is not None:
+        beside = ensemble_deployment(replicas=1, cpus=args.replica_cpus, name=CHALLENGER)
+        challenger = beside.bind(str(args.challenger_dir.resolve()))
+    return ingress_deployment(cpus=args.ingress_cpus).bind(ensemble, limits, args.request_timeout_s, challenger)

@@ -1,4 +1,4 @@
-"""The two deployments of the application: the ensemble, all its members in one replica, and its HTTP ingress."""
+"""The deployments of the application: ensembles, all members of one in a replica, and their HTTP ingress."""
 
 from __future__ import annotations
 
@@ -24,8 +24,16 @@ _GRACE_S = 5.0
 class Ingress:
     """HTTP in front of a handle; Ray Serve asks it for the ASGI application in each replica."""
 
-    def __init__(self, ensemble: DeploymentHandle, limits: Limits, timeout_s: float) -> None:
+    def __init__(
+        self,
+        ensemble: DeploymentHandle,
+        limits: Limits,
+        timeout_s: float,
+        challenger: DeploymentHandle | None = None,
+    ) -> None:
         self._ensemble = ensemble
+        # Serve deploys with the ingress what the ingress is given; the decision loop asks the challenger by handle.
+        self._challenger = challenger
         self._limits = limits
         self._timeout_s = timeout_s
 
@@ -33,11 +41,11 @@ class Ingress:
         return create_api(HandleBackend(self._ensemble, self._timeout_s), self._limits, echo_request_id=False)
 
 
-def ensemble_deployment(*, replicas: int, cpus: float) -> Deployment:
-    """Return the deployment of `EnsembleService`."""
+def ensemble_deployment(*, replicas: int, cpus: float, name: str = ENSEMBLE) -> Deployment:
+    """Return a deployment of `EnsembleService`."""
     return ray_serve.deployment(
         EnsembleService,
-        name=ENSEMBLE,
+        name=name,
         num_replicas=replicas,
         ray_actor_options={"num_cpus": cpus},
         max_ongoing_requests=16,

@@ -18,7 +18,7 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.schema import LoggingConfig
 
 from serve.app import AppArgs, build_app
-from serve.names import APP
+from serve.names import APP, CHALLENGER
 from serve.predictor import ServePredictor
 from trader.core.errors import OperationError
 from trader.models.artifacts import load_ensemble
@@ -42,11 +42,14 @@ class RunningApp:
         Where its HTTP is, e.g. `http://127.0.0.1:8000`.
     predictor : ServePredictor
         Scores features by handle; may be sent to actors.
+    challenger : ServePredictor, optional
+        The same of an experiment's challenger.
     """
 
     name: str
     url: str
     predictor: ServePredictor
+    challenger: ServePredictor | None = None
 
     def stop(self) -> None:
         """Delete the application once the requests it works on are answered; twice does nothing.
@@ -57,7 +60,14 @@ class RunningApp:
             ray_serve.delete(self.name)
 
 
-def start_app(settings: ServeSettings, model_dir: Path, *, name: str = APP) -> RunningApp:
+def start_app(
+    settings: ServeSettings,
+    model_dir: Path,
+    *,
+    challenger_dir: Path | None = None,
+    challenger_timeout_s: float = 2.0,
+    name: str = APP,
+) -> RunningApp:
     """Deploy the ensemble of `model_dir` and its HTTP ingress, and wait until both answer.
 
     Serve is started if the cluster has none. If it has one, its HTTP address stays as it is and
@@ -68,6 +78,10 @@ def start_app(settings: ServeSettings, model_dir: Path, *, name: str = APP) -> R
     settings : ServeSettings
     model_dir : Path
         A saved ensemble; on a cluster every node must see it under this path.
+    challenger_dir : Path, optional
+        The ensemble of an experiment's challenger, deployed beside it.
+    challenger_timeout_s : float
+        How long the challenger may take for a prediction.
     name : str
         Name of the application; one of that name is replaced.
 
@@ -85,13 +99,18 @@ def start_app(settings: ServeSettings, model_dir: Path, *, name: str = APP) -> R
         _start_serve(settings)
     args = AppArgs(
         model_dir=model_dir,
+        challenger_dir=challenger_dir,
         replicas=settings.replicas,
         max_rows=settings.max_rows,
         request_timeout_s=settings.request_timeout_s,
     )
     options = _get_global_client().http_config
     host = "127.0.0.1" if options.host in {"0.0.0.0", "::"} else options.host  # noqa: S104 - compared, not bound
-    app = RunningApp(name=name, url=f"http://{host}:{options.port}", predictor=ServePredictor(name, context=context))
+    beside = None
+    if challenger_dir is not None:
+        sees = load_ensemble(challenger_dir).context
+        beside = ServePredictor(name, timeout_s=challenger_timeout_s, retries=1, context=sees, deployment=CHALLENGER)
+    app = RunningApp(name, f"http://{host}:{options.port}", ServePredictor(name, context=context), beside)
     try:
         ray_serve.run(build_app(args), name=name, route_prefix="/")
         _wait_until_ready(host, options.port)

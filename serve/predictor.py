@@ -43,6 +43,8 @@ class ServePredictor:
         Most repeats of one prediction.
     context : int
         Instants that the served ensemble looks at, as its manifest says.
+    deployment : str
+        The application's deployment that answers.
 
     Attributes
     ----------
@@ -56,10 +58,17 @@ class ServePredictor:
     """
 
     def __init__(
-        self, app: str | DeploymentHandle, *, timeout_s: float = 60.0, retries: int = 100, context: int = 1
+        self,
+        app: str | DeploymentHandle,
+        *,
+        timeout_s: float = 60.0,
+        retries: int = 100,
+        context: int = 1,
+        deployment: str = ENSEMBLE,
     ) -> None:
         self._app = app
         self.context = context
+        self._deployment = deployment
         self._policy = RetryPolicy(timeout_s=timeout_s, retries=retries, attempt_timeout_s=max(1.0, timeout_s / 3))
         self._handle: EnsembleHandle | None = None
         self.calls = 0
@@ -71,7 +80,7 @@ class ServePredictor:
         if self._handle is None:
             self._handle = self._connect()
         predict = self._handle.method("predict", features.nbytes)
-        attempts = Attempts(self._policy, "the served ensemble")
+        attempts = Attempts(self._policy, f"the served {self._deployment}")
         while True:
             response = None
             try:
@@ -90,13 +99,13 @@ class ServePredictor:
                 return prediction
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (self._app, self._policy.timeout_s, self._policy.retries, self.context)
+        return _rebuild, (self._app, self._policy.timeout_s, self._policy.retries, self.context, self._deployment)
 
     def _connect(self) -> EnsembleHandle:
         if isinstance(self._app, DeploymentHandle):
             return EnsembleHandle(self._app)
         try:
-            return EnsembleHandle(ray_serve.get_deployment_handle(ENSEMBLE, self._app))
+            return EnsembleHandle(ray_serve.get_deployment_handle(self._deployment, self._app))
         except (RayServeException, KeyError) as error:
             raise ServiceUnavailableError(f"no Serve application {self._app!r} runs here: {error}") from None
 
@@ -107,5 +116,7 @@ def _abandon(response: Any) -> None:
         response.cancel()
 
 
-def _rebuild(app: str | DeploymentHandle, timeout_s: float, retries: int, context: int) -> ServePredictor:
-    return ServePredictor(app, timeout_s=timeout_s, retries=retries, context=context)
+def _rebuild(
+    app: str | DeploymentHandle, timeout_s: float, retries: int, context: int, deployment: str
+) -> ServePredictor:
+    return ServePredictor(app, timeout_s=timeout_s, retries=retries, context=context, deployment=deployment)

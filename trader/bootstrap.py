@@ -100,7 +100,13 @@ def _session(run: Prepared, store: Store, hooks: Hooks) -> Iterator[Session]:
         cluster = start_cluster(plan.settings.ray)
         cleanup.callback(leave_cluster)
         _progress(hooks, "starting Serve", 0.0)
-        app = start_app(plan.settings.serve, plan.model_dir)
+        experiment = plan.settings.experiment
+        app = start_app(
+            plan.settings.serve,
+            plan.model_dir,
+            challenger_dir=plan.challenger_dir if experiment.name else None,
+            challenger_timeout_s=experiment.timeout_s,
+        )
         cleanup.callback(app.stop)
         _progress(hooks, "starting actors", 0.0)
         context = RunContext(
@@ -112,7 +118,7 @@ def _session(run: Prepared, store: Store, hooks: Hooks) -> Iterator[Session]:
             log=_log_config(plan),
             checkpoint_dir=(plan.run_dir / "checkpoints").resolve(),
         )
-        session = Session(context, app.predictor, store)
+        session = Session(context, app.predictor, store, app.challenger)
         cleanup.callback(session.close)
         endpoints = Endpoints(
             run_id=plan.run_id,
@@ -219,6 +225,10 @@ def _finish(run: Prepared, store: Store, status: FinalStatus, hooks: Hooks) -> S
         extras=run.extras(),
     )
     store.finish_run(plan.run_id, status, time.time_ns(), summary.to_dict())
+    if plan.settings.experiment.name:
+        from trader.experiments.actions import record_verdict
+
+        record_verdict(store, plan.settings.experiment.name, who="trader", why=f"run {plan.run_id} is {status}")
     return summary
 
 

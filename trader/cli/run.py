@@ -51,6 +51,9 @@ MembersOption = Annotated[
     str | None,
     typer.Option("--members", metavar="A,B", help="Models of the ensemble: kinds to train, or registered versions."),
 ]
+ExperimentOption = Annotated[
+    str | None, typer.Option("--experiment", metavar="NAME", help="Run this registered experiment inside.")
+]
 SeedOption = Annotated[int | None, typer.Option("--seed", help="Every random number follows from it.")]
 RunsDirOption = Annotated[Path | None, typer.Option("--runs-dir", help="Where runs are kept.")]
 
@@ -76,6 +79,7 @@ def run(
     bars: BarsOption = None,
     members: MembersOption = None,
     models: ModelsOption = None,
+    experiment: ExperimentOption = None,
     seed: SeedOption = None,
     runs_dir: RunsDirOption = None,
     resume: Annotated[str | None, typer.Option("--resume", metavar="RUN_ID", help="Go on with a stopped run.")] = None,
@@ -107,6 +111,7 @@ def run(
         | {
             "run": {"seed": seed, "runs_dir": runs_dir, "speed": speed},
             "models": {"train_end": train_end, "load_from": models, "members": comma_list(members)},
+            "experiment": {"name": experiment},
             "serve": {"port": port, "keep_up": keep_up or None},
         },
     )
@@ -130,6 +135,7 @@ def backtest(
     bars: BarsOption = None,
     members: MembersOption = None,
     models: ModelsOption = None,
+    experiment: ExperimentOption = None,
     seed: SeedOption = None,
     runs_dir: RunsDirOption = None,
     assignments: SetOption = None,
@@ -157,6 +163,7 @@ def backtest(
         | {
             "run": {"seed": seed, "runs_dir": runs_dir},
             "models": {"train_end": train_end, "load_from": models, "members": comma_list(members)},
+            "experiment": {"name": experiment},
         },
     )
     from trader.bootstrap import backtest as run_backtest

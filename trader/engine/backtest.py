@@ -56,6 +56,7 @@ def run_backtest(
         start_ns=plan.start_ns,
         symbol_ids=[ids],
         predictor=predictor or load_ensemble(plan.model_dir),
+        challenger=load_ensemble(plan.challenger_dir) if plan.settings.experiment.name else None,
         store=store,
         commit_every=_COMMIT_EVERY,
         on_decisions=watch,

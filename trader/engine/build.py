@@ -13,6 +13,8 @@ from trader.core.protocols import FeedInfo, Predictor
 from trader.engine.decider import Decider
 from trader.engine.recorder import Recorder
 from trader.engine.shard import ShardProcessor
+from trader.engine.variants import Variants
+from trader.experiments.book import ExperimentBook
 from trader.features import CrossSection
 from trader.pipeline import DecisionLoop
 from trader.registry.weights import EnsembleWeights
@@ -41,6 +43,7 @@ def build_decider(
     start_ns: int,
     symbol_ids: Sequence[NDArray[np.int32]],
     predictor: Predictor,
+    challenger: Predictor | None = None,
     store: Store,
     commit_every: int,
     clock: Clock | None = None,
@@ -52,23 +55,38 @@ def build_decider(
     ----------
     symbol_ids : sequence of ndarray of int32
         The symbols of each shard.
+    predictor : Predictor
+    challenger : Predictor, optional
+        Needed if the settings name an experiment.
     commit_every : int
         Decisions per transaction.
     """
     n_symbols = len(info.universe)
+    weights = EnsembleWeights(store).schedule(settings.models.ensemble)
+
+    def loop() -> DecisionLoop:
+        return DecisionLoop(n_symbols, sizing=settings.sizing, execution=settings.execution, gate=settings.risk)
+
+    variants = None
+    if settings.experiment.name and challenger is not None:
+        spec = ExperimentBook(store).get(settings.experiment.name).spec
+        mine = weights.renamed(spec.champion, spec.challenger)
+        variants = Variants(spec, info.universe.symbols, challenger, (loop(), loop()), mine)
+    context = max(predictor.context, 1 if variants is None else variants.context)
     own_names = build_shard(info, symbol_ids[0], settings).feature_names
     decider = Decider(
         symbol_ids=symbol_ids,
         cross_section=CrossSection(own_names, n_symbols),
         predictor=predictor,
-        loop=DecisionLoop(n_symbols, sizing=settings.sizing, execution=settings.execution, gate=settings.risk),
-        recorder=Recorder(store, run_id, commit_every=commit_every, every_feature=predictor.context > 1),
+        loop=loop(),
+        recorder=Recorder(store, run_id, commit_every=commit_every, every_feature=context > 1),
         start_ns=start_ns,
-        weights=EnsembleWeights(store).schedule(settings.models.ensemble),
+        weights=weights,
+        variants=variants,
         clock=clock,
         on_decisions=on_decisions,
     )
     state = store.loop_state(run_id)
     if state is not None:
-        decider.restore(state, store.recent_features(run_id, predictor.context - 1))
+        decider.restore(state, store.recent_features(run_id, decider.n_past))
     return decider

@@ -18,6 +18,7 @@ from trader.engine.join import join_shards
 from trader.engine.past import PastFeatures
 from trader.engine.recorder import Recorder
 from trader.engine.shard import ShardOutput
+from trader.engine.variants import Variants
 from trader.features import CrossSection
 from trader.models.weights import WeightSchedule
 from trader.pipeline import DecisionLoop
@@ -51,6 +52,8 @@ class Decider:
         Instants before it only warm up the estimators.
     weights : WeightSchedule, optional
         Weights of the members that take the place of the ensemble's own from some instant on.
+    variants : Variants, optional
+        The experiment that the run is part of.
     clock : Clock, optional
         Measures the latency of decisions: from the arrival of an instant's last bar to the end of its decision.
         None measures nothing.
@@ -68,6 +71,7 @@ class Decider:
         recorder: Recorder,
         start_ns: int,
         weights: WeightSchedule | None = None,
+        variants: Variants | None = None,
         clock: Clock | None = None,
         on_decisions: Callable[[DecisionBlock, int | None], None] | None = None,
     ) -> None:
@@ -78,9 +82,10 @@ class Decider:
         self._recorder = recorder
         self._start_ns = start_ns
         self._weights = weights or WeightSchedule()
+        self._variants = variants
         self._clock = clock
         self._on_decisions = on_decisions
-        self._past = PastFeatures(predictor.context)
+        self._past = PastFeatures(predictor.context if variants is None else max(predictor.context, variants.context))
         self._early: list[dict[int, ShardOutput]] = [{} for _ in symbol_ids]
         self._queues: list[collections.deque[ShardOutput]] = [collections.deque() for _ in symbol_ids]
         self._needed = [0] * len(symbol_ids)
@@ -130,6 +135,11 @@ class Decider:
         self._loop.set_trading_state(state, who, why)
 
     @property
+    def n_past(self) -> int:
+        """Instants before the present one that its models look at."""
+        return self._past.n_kept
+
+    @property
     def trading_state(self) -> TradingState:
         """What the gate lets through now."""
         return self._loop.trading_state
@@ -139,27 +149,36 @@ class Decider:
         self._recorder.commit(self.state())
         self.durable_batch = self.next_batch - 1
 
-    def _decide(self, outputs: Sequence[ShardOutput], seq: int) -> None:
+    def _decide(self, outputs: Sequence[ShardOutput], batch_seq: int) -> None:
         arrived_ns = self._clock.now_ns() if self._clock is not None else 0
         joined = join_shards(outputs, self._symbol_ids)
         first = int(np.searchsorted(joined.panel.ts_ns, self._start_ns))
         if first:
             self._loop.warm_up(joined.panel.rows(0, first))
+            if self._variants is not None:
+                self._variants.warm_up(joined.panel.rows(0, first))
             if self._past.n_kept:
                 self._past.warm_up(self._whole(joined.features[max(0, first - self._past.n_kept) : first]))
         if first == len(joined.panel):
             return
         features = self._whole(joined.features[first:])
-        prediction = self._predictor(*self._past.before(features))
-        prediction = self._weights.apply(prediction, joined.panel.ts_ns[first:])
         panel, row = joined.panel.rows(first, len(joined.panel)), 0
-        for block in self._loop.steps(self.counters.decisions, panel, prediction.score, prediction.members):
+        seen = self._past.before(features)
+        prediction = champion = self._weights.apply(self._predictor(*seen), panel.ts_ns)
+        seq, trial = self.counters.decisions, self._variants
+        if trial is not None and trial.is_traded:
+            prediction = trial.score(champion, *seen, panel.ts_ns)
+        for block in self._loop.steps(seq, panel, prediction.score, prediction.members):
             latency_ns = self._clock.now_ns() - arrived_ns if self._clock is not None else None
-            self._recorder.add(block, features[row : row + len(block)], latency_ns, seq)
+            self._recorder.add(block, features[row : row + len(block)], latency_ns, batch_seq)
             row += len(block)
             self.counters.decisions += len(block)
             if self._on_decisions is not None:
                 self._on_decisions(block, latency_ns)
+        if trial is not None:
+            if not trial.is_traded:  # a shadow is asked when all is decided
+                trial.score(champion, *seen, panel.ts_ns)
+            self._recorder.add_marks(trial.trade(seq, panel))
         self._past.add(features)
 
     def _whole(self, own: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -173,7 +192,7 @@ class Decider:
             "counters": dataclasses.asdict(self.counters),
             "loop": self._loop.state(),
             "past": self._past.state(),
-        }
+        } | ({} if self._variants is None else {"variants": self._variants.state()})
 
     def restore(self, state: Mapping[str, Any], decided: NDArray[np.float64]) -> None:
         """Go on from what `state` returned; what waited undecided is forgotten and must be sent again.
@@ -182,7 +201,7 @@ class Decider:
         ----------
         state : mapping
         decided : ndarray of shape (n_slices, n_symbols, n_features)
-            Features of the last decisions, as recorded: `context` - 1 of the predictor, or all if there are fewer.
+            Features of the last decisions, as recorded: as many as `n_past`, or all if there are fewer.
         """
         self.next_batch = int(state["next_batch"])
         self._needed = [self.next_batch] * len(self._symbol_ids)
@@ -193,6 +212,8 @@ class Decider:
         self.counters = Counters(**state["counters"])
         self._loop.restore(state["loop"])
         self._past.restore(state.get("past"), decided)
+        if self._variants is not None:
+            self._variants.restore(state["variants"])
 
 
 def _silent(output: ShardOutput) -> ShardOutput:

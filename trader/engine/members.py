@@ -13,7 +13,7 @@ from trader.registry import ModelVersion, Registry
 from trader.settings import Settings
 from trader.storage import Store
 
-__all__ = ["RegisteredMembers", "registered_members"]
+__all__ = ["RegisteredMembers", "load_member", "registered_members"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,18 +61,24 @@ def registered_members(
         if "@" not in name:
             names.append(name)
             continue
-        version = registry.resolve(name)
-        model = registry.load(version)
-        _check_span(registry, version, start_ns)
-        if model.feature_names != feature_names:
-            raise ModelError(
-                f"{version.ref} was fitted on {len(model.feature_names)} features that are not the "
-                f"{len(feature_names)} of this run: {_difference(model.feature_names, feature_names)}"
-            )
-        models[version.ref] = model
-        names.append(version.ref)
+        ref, model = load_member(registry, name, feature_names=feature_names, start_ns=start_ns)
+        models[ref] = model
+        names.append(ref)
     changed = settings.models.model_copy(update={"members": tuple(names)})
     return RegisteredMembers(models, settings.model_copy(update={"models": changed}))
+
+
+def load_member(registry: Registry, name: str, *, feature_names: tuple[str, ...], start_ns: int) -> tuple[str, Model]:
+    """Return the exact reference that a name means, and the model; errors are those of `registered_members`."""
+    version = registry.resolve(name)
+    model = registry.load(version)
+    _check_span(registry, version, start_ns)
+    if model.feature_names != feature_names:
+        raise ModelError(
+            f"{version.ref} was fitted on {len(model.feature_names)} features that are not the "
+            f"{len(feature_names)} of this run: {_difference(model.feature_names, feature_names)}"
+        )
+    return version.ref, model
 
 
 def _check_span(registry: Registry, version: ModelVersion, start_ns: int) -> None:

@@ -59,6 +59,11 @@ class RunPlan:
         """Where the ensemble's artifacts are: the run's own, or those it was told to load."""
         return self.settings.models.load_from or self.run_dir / "models"
 
+    @property
+    def challenger_dir(self) -> Path:
+        """Where the artifacts of an experiment's challenger are."""
+        return self.run_dir / "challenger"
+
 
 def new_run_id(now: dt.datetime | None = None) -> str:
     """Return an id that sorts by time and does not collide.

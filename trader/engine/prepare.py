@@ -11,15 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trader import __version__
-from trader.core.errors import DataError
+from trader.core.errors import DataError, SettingsError
 from trader.core.protocols import Feed
 from trader.data.feeds import open_feed
 from trader.data.quality import QualityReport
+from trader.engine.challenger import challenger_ensemble
 from trader.engine.history import FeatureSchema, feature_schema, feed_quality, read_bars, whole_shard
 from trader.engine.members import registered_members
 from trader.engine.plan import RunPlan, make_plan
 from trader.engine.training_set import read_past, with_annual_scale
+from trader.experiments.book import ExperimentBook
 from trader.models.artifacts import load_ensemble, save_ensemble
+from trader.models.ensemble import Ensemble
 from trader.models.training import train_ensemble
 from trader.settings import Settings
 from trader.storage import RunMode, RunRecord, Store
@@ -78,6 +81,7 @@ def prepare_run(
     quality = feed_quality(feed, settings)
     report("loading data", 1.0)
     folder = settings.models.load_from
+    challenger: Ensemble | None = None
     if folder is None:
         past = read_past(feed, settings, plan.train_end_ns, report, transform_target)
         schema = past.schema
@@ -92,9 +96,16 @@ def prepare_run(
             on_progress=report,
         )
         ensemble = trained.ensemble
+        if settings.experiment.name:
+            challenger = challenger_ensemble(settings, store, ensemble, past.data, start_ns=plan.start_ns)
         training: dict[str, Any] | None = trained.report.to_dict()
         save_ensemble(ensemble, plan.model_dir, {"training": training, "data": feed.info.fingerprint})
     else:
+        if settings.experiment.name:
+            raise SettingsError(
+                f"experiment.name={settings.experiment.name!r} is not allowed with models.load_from: "
+                "the challenger is weighed by what both variants say of the training data"
+            )
         schema = feature_schema(whole_shard(feed, settings), len(feed.info.universe))
         settings = with_annual_scale(settings, np.unique(read_bars(feed, settings).ts_ns))
         models = settings.models.model_copy(update={"load_from": folder.resolve()})
@@ -102,8 +113,14 @@ def prepare_run(
         plan = dataclasses.replace(plan, settings=settings)
         ensemble = load_ensemble(plan.model_dir)
         training = None
-    prepared = Prepared(plan, feed, schema, tuple(ensemble.members), quality, training)
+    names = tuple(ensemble.members)
+    if challenger is not None:
+        save_ensemble(challenger, plan.challenger_dir, {"data": feed.info.fingerprint})
+        names = tuple(dict.fromkeys((*names, *challenger.members)))
+    prepared = Prepared(plan, feed, schema, names, quality, training)
     record_run(prepared, store)
+    if challenger is not None:
+        ExperimentBook(store).join(settings.experiment.name, plan.run_id)
     return prepared
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from trader.core.decision import DecisionBlock
 from trader.core.events import trace_id_of
-from trader.storage import Store
+from trader.storage import Store, VariantMark
 
 __all__ = ["Recorder"]
 
@@ -43,6 +43,7 @@ class Recorder:
         self._latency: list[int | None] = []
         self._features: list[NDArray[np.float64] | None] = []
         self._feed_seq: list[int | None] = []
+        self._marks: list[VariantMark] = []
 
     @property
     def is_due(self) -> bool:
@@ -65,6 +66,10 @@ class Recorder:
         self._features += [seen if kept else None for seen, kept in zip(features, keep, strict=True)]
         self._feed_seq += [feed_seq] * count
 
+    def add_marks(self, marks: Sequence[VariantMark]) -> None:
+        """Keep the equity of an experiment's variants after decisions that are added before the next commit."""
+        self._marks += marks
+
     def commit(self, loop_state: Mapping[str, Any]) -> None:
         """Write everything kept and the state, in one transaction."""
         self._store.append(
@@ -75,6 +80,8 @@ class Recorder:
             latency_ns=self._latency,
             features=self._features,
             feed_seq=self._feed_seq,
+            marks=self._marks,
         )
+        self._marks = []
         self._blocks, self._count = [], 0
         self._traces, self._latency, self._features, self._feed_seq = [], [], [], []

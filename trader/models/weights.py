@@ -85,6 +85,17 @@ class WeightSchedule:
         found = int(np.searchsorted(self._effective_ns, ts_ns, side="right")) - 1
         return None if found < 0 else self._changes[found]
 
+    def renamed(self, before: str, after: str) -> WeightSchedule:
+        """Return the schedule of an ensemble in which member `after` has taken the place of `before`."""
+        return WeightSchedule(
+            [
+                dataclasses.replace(
+                    change, weights={after if name == before else name: w for name, w in change.weights.items()}
+                )
+                for change in self._changes
+            ]
+        )
+
     def apply(self, prediction: Prediction, ts_ns: IntArray) -> Prediction:
         """Return the prediction with the scores that the weights of each of its instants give.
 

@@ -92,6 +92,14 @@ def write_run(
     ended = ended_ns or data.record.ended_ns or time.time_ns()
     summary = summarise(data, curves, signals, run_dir, status=status, ended_ns=ended)
     plots = plots_of(summary, curves, signals.ic, data.decisions.latency_ns)
+    signals_table = data.signals_table
+    if experiment := summary.settings.get("experiment", {}).get("name"):
+        # Not above: it reaches for scipy, which the actors that import this package can do without.
+        from trader.reporting.experiment import experiment_part
+
+        part = experiment_part(store, run_id, experiment, data.decisions, summary.pnl_by_symbol)
+        plots, extras = [*plots, part.plot], {**extras, "experiment": part.grids}
+        signals_table = part.label(signals_table)
     page = render_html(summary, data.record, plots, extras).encode()
     picture = equity_png(curves)
     content = orjson.dumps(summary.to_dict(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
@@ -99,7 +107,7 @@ def write_run(
         "equity.parquet": _parquet(_equity_table(curves)),
         "fills.parquet": _parquet(data.fills_table),
         "orders.parquet": _parquet(data.orders_table),
-        "signals.parquet": _parquet(data.signals_table),
+        "signals.parquet": _parquet(signals_table),
         "equity.png": lambda file: file.write(picture),
         "report.html": lambda file: file.write(page),
         "summary.json": lambda file: file.write(content),

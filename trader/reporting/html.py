@@ -38,6 +38,7 @@ def render_html(summary: Summary, record: RunRecord, plots: Sequence[Plot], extr
         comparison=benchmark_grid(result) if result is not None and result.benchmarks else None,
         plots=plots,
         facts=fact_grids(summary),
+        experiment=extras.get("experiment") or [],
         training=training_grids(extras["training"]) if extras.get("training") else [],
         features=record.feature_names,
         left_out=_left_out(extras.get("features_left_out") or {}),

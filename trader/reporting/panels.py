@@ -16,7 +16,16 @@ from trader.reporting.theme import Draw, Theme, dates, thin
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["date_axis", "drawdown_panel", "equity_panel", "exposure_panel", "legend", "notice", "rolling_sharpe_panel"]
+__all__ = [
+    "date_axis",
+    "drawdown_panel",
+    "equity_panel",
+    "exposure_panel",
+    "legend",
+    "notice",
+    "rolling_sharpe_panel",
+    "variants_panel",
+]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -69,6 +78,22 @@ def drawdown_panel(curves: Curves) -> Draw | None:
         _line(axes, curves.ts_ns, under, theme.strategy, "Strategy")
         axes.set_ylabel("below the peak, %")
         axes.set_ylim(top=0.0)
+        date_axis(axes)
+        legend(axes, theme, reverse=True)
+
+    return draw
+
+
+def variants_panel(ts_ns: IntArray, champion: FloatArray, challenger: FloatArray) -> Draw | None:
+    """Growth of 1 put into the virtual portfolio of each variant of an experiment."""
+    if champion.size < 2:
+        return None
+
+    def draw(axes: Axes, theme: Theme) -> None:
+        _line(axes, ts_ns, champion / champion[0], theme.hold, "Champion", width=_MINOR_WIDTH)
+        _line(axes, ts_ns, challenger / challenger[0], theme.strategy, "Challenger")
+        axes.axhline(1.0, color=theme.muted, linewidth=0.7, zorder=1)
+        axes.set_ylabel("growth of 1")
         date_axis(axes)
         legend(axes, theme, reverse=True)
 

@@ -267,10 +267,17 @@ class SymbolShard(_Actor):
 class DecisionActor(_Actor):
     """Joins the shards, asks the ensemble, decides, and commits to the store."""
 
-    def __init__(self, context: RunContext, symbol_ids: Sequence[NDArray[np.int32]], predictor: Predictor) -> None:
+    def __init__(
+        self,
+        context: RunContext,
+        symbol_ids: Sequence[NDArray[np.int32]],
+        predictor: Predictor,
+        challenger: Predictor | None = None,
+    ) -> None:
         super().__init__(context, "decision")
         self._symbol_ids = symbol_ids
         self._predictor = predictor
+        self._challenger = challenger
         self._store = Store.open(context.settings.store_url, synchronous=context.settings.store.synchronous)
         self._lock = threading.Lock()
         self._journal = Journal(self._log, context.run_id, context.info.universe)
@@ -288,6 +295,7 @@ class DecisionActor(_Actor):
             start_ns=context.start_ns,
             symbol_ids=self._symbol_ids,
             predictor=self._predictor,
+            challenger=self._challenger,
             store=self._store,
             commit_every=context.settings.store.commit_every,
             clock=SystemClock(),

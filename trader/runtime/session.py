@@ -47,9 +47,13 @@ class Session:
         Travels to the decision actor, so it must be serialisable.
     store : Store
         For the events of recoveries.
+    challenger : Predictor, optional
+        That of the run's experiment.
     """
 
-    def __init__(self, context: RunContext, predictor: Predictor, store: Store) -> None:
+    def __init__(
+        self, context: RunContext, predictor: Predictor, store: Store, challenger: Predictor | None = None
+    ) -> None:
         self._context = context
         self._store = store
         self._epoch = int(time.time())
@@ -61,7 +65,7 @@ class Session:
             named = actor.options(name=actor_name(context.run_id, part), namespace=NAMESPACE)
             return named.remote(context, *args)
 
-        self._decision = create(DecisionActor, "decision", shards, predictor)
+        self._decision = create(DecisionActor, "decision", shards, predictor, challenger)
         self._shards = [create(SymbolShard, f"shard-{n}", n, ids) for n, ids in enumerate(shards)]
         self._feed = create(FeedPump, "feed")
         self._parts = {"decision": self._decision, "feed": self._feed} | {

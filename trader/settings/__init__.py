@@ -9,6 +9,7 @@ from trader.settings.loading import PRESETS, Settings, load_settings
 from trader.settings.sections import (
     BarSettings,
     ExecutionSettings,
+    ExperimentSettings,
     FeatureSettings,
     FeedSettings,
     GateSettings,
@@ -28,6 +29,7 @@ __all__ = [
     "PRESETS",
     "BarSettings",
     "ExecutionSettings",
+    "ExperimentSettings",
     "FeatureSettings",
     "FeedSettings",
     "GateSettings",

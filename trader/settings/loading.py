@@ -15,6 +15,7 @@ from trader.core.errors import NotFoundError, SettingsError
 from trader.settings.sections import (
     BarSettings,
     ExecutionSettings,
+    ExperimentSettings,
     FeatureSettings,
     FeedSettings,
     GateSettings,
@@ -65,6 +66,7 @@ class Settings(BaseSettings):
     registry: RegistrySettings = RegistrySettings()
     ray: RaySettings = RaySettings()
     serve: ServeSettings = ServeSettings()
+    experiment: ExperimentSettings = ExperimentSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
     @property

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 __all__ = [
     "BarSettings",
     "ExecutionSettings",
+    "ExperimentSettings",
     "FeatureSettings",
     "FeedSettings",
     "GateSettings",
@@ -282,6 +283,15 @@ class ServeSettings(Section):
     """Largest number of feature rows in one request."""
     keep_up: bool = False
     """Leave the cluster and its HTTP up after the run, until Ctrl-C."""
+
+
+class ExperimentSettings(Section):
+    """The experiment that a run is part of."""
+
+    name: str = ""
+    """As registered by `trader experiments start` or `shadow`; empty for none."""
+    timeout_s: Positive = 2.0
+    """How long the challenger may take for one answer; it counts as failed after that."""
 
 
 class TelemetrySettings(Section):

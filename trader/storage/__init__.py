@@ -16,6 +16,7 @@ from trader.storage.records import (
     RunMode,
     RunRecord,
     RunStatus,
+    VariantMark,
 )
 from trader.storage.store import Store
 
@@ -29,5 +30,6 @@ __all__ = [
     "RunRecord",
     "RunStatus",
     "Store",
+    "VariantMark",
     "redact",
 ]

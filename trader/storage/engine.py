@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import URL, Connection, Engine, StaticPool, Table, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Dialect, Engine, StaticPool, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -23,6 +23,7 @@ _PAGE_BYTES = 8_192
 """Of a new SQLite database: a decision with its features spans fewer pages than at the usual 4,096."""
 _CHECKPOINT_PAGES = 8_000
 """Pages that SQLite's log gathers, 64 MB, before it copies them into the database; one changed twice goes once."""
+_INSERTS: dict[tuple[str, str, str], str] = {}
 
 
 def parse_url(url: str) -> URL:
@@ -84,7 +85,16 @@ def make_engine(url: URL, synchronous: Synchronous) -> Engine:
 
 def insert_sql(engine: Engine, table: Table) -> str:
     """Return the driver's text of an insert that leaves existing rows alone, or brings the loop state forward."""
-    insert = (sqlite if engine.dialect.name == "sqlite" else postgresql).insert(table)
+    dialect = engine.dialect
+    # Every store that is opened asks for every table's.
+    known = (dialect.name, dialect.paramstyle, table.name)
+    if known not in _INSERTS:
+        _INSERTS[known] = _insert_sql(dialect, table)
+    return _INSERTS[known]
+
+
+def _insert_sql(dialect: Dialect, table: Table) -> str:
+    insert = (sqlite if dialect.name == "sqlite" else postgresql).insert(table)
     columns = [column.name for column in table.columns if column.autoincrement is not True]
     if table is loop_state:
         new = insert.excluded
@@ -93,7 +103,7 @@ def insert_sql(engine: Engine, table: Table) -> str:
         )
     else:
         insert = insert.on_conflict_do_nothing()
-    return str(insert.compile(dialect=engine.dialect, column_keys=columns))
+    return str(insert.compile(dialect=dialect, column_keys=columns))
 
 
 @contextlib.contextmanager

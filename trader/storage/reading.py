@@ -12,7 +12,8 @@ from sqlalchemy import Connection, Select, func, select
 from trader.core.orders import FillBatch, OrderKind, TimeInForce, format_fill_id, format_order_id
 from trader.storage import schema
 from trader.storage.codec import from_json, unpack
-from trader.storage.records import DecisionTable, EventRecord, RunRecord
+from trader.storage.experiment_tables import variant_marks
+from trader.storage.records import DecisionTable, EventRecord, RunRecord, VariantMark
 
 __all__ = [
     "read_cash",
@@ -25,6 +26,7 @@ __all__ = [
     "read_orders",
     "read_recent_features",
     "read_runs",
+    "read_variant_marks",
     "signal_table",
 ]
 
@@ -177,6 +179,13 @@ def read_cash(connection: Connection, run_id: str) -> pa.Table:
             "reason": pa.array(got["reason"], pa.string()),
         }
     )
+
+
+def read_variant_marks(connection: Connection, run_id: str) -> list[VariantMark]:
+    """Return the equity of the variants of a run's experiment, by decision."""
+    m = variant_marks.c
+    query = select(*(m[field] for field in VariantMark._fields)).where(m.run_id == run_id).order_by(m.seq)
+    return [VariantMark(*row) for row in connection.execute(query)]
 
 
 def signal_table(run: RunRecord, table: DecisionTable) -> pa.Table:

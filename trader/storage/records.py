@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ __all__ = [
     "RunMode",
     "RunRecord",
     "RunStatus",
+    "VariantMark",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -90,6 +91,27 @@ class Appended:
     fills: int
     events: int
     repeated: int
+
+
+class VariantMark(NamedTuple):
+    """The variants of an experiment after decision `seq`.
+
+    Parameters
+    ----------
+    seq : int
+    champion, challenger : float
+        Equity of their virtual portfolios, in currency.
+    sign_agreement : float or None
+        Share of the symbols, among those that both scored, whose scores have the same sign; None if there are none.
+    rank_correlation : float or None
+        Spearman's, of the scores across symbols; None where it is undefined.
+    """
+
+    seq: int
+    champion: float
+    challenger: float
+    sign_agreement: float | None = None
+    rank_correlation: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from trader.storage.experiment_tables import APPEND_ONLY_EXPERIMENTS
 from trader.storage.metadata import METADATA, ROW_NUMBER
 from trader.storage.registry_tables import APPEND_ONLY_REGISTRY
 
@@ -39,7 +40,7 @@ __all__ = [
     "runs",
 ]
 
-SCHEMA_REVISION = "0003"
+SCHEMA_REVISION = "0004"
 """The migration that makes exactly these tables."""
 
 
@@ -164,5 +165,9 @@ cash_movements = Table(
     Column("reason", String, nullable=False),
 )
 
-APPEND_ONLY: tuple[Table, ...] = (decisions, orders, fills, events, cash_movements, *APPEND_ONLY_REGISTRY)
+APPEND_ONLY: tuple[Table, ...] = (
+    *(decisions, orders, fills, events, cash_movements),
+    *APPEND_ONLY_REGISTRY,
+    *APPEND_ONLY_EXPERIMENTS,
+)
 """Tables whose rows the database refuses to change or delete."""

@@ -18,7 +18,8 @@ from trader.core.orders import FillBatch
 from trader.storage import migrate, reading, rows, schema, tracing
 from trader.storage.codec import to_json
 from trader.storage.engine import Synchronous, insert_sql, make_engine, parse_url, store_errors, writing
-from trader.storage.records import Appended, DecisionTable, EventRecord, FinalStatus, OrderTrace, RunRecord
+from trader.storage.experiment_tables import variant_marks
+from trader.storage.records import Appended, DecisionTable, EventRecord, FinalStatus, OrderTrace, RunRecord, VariantMark
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -131,6 +132,7 @@ class Store:
         features: Sequence[NDArray[np.float64] | None] | None = None,
         feed_seq: Sequence[int | None] | None = None,
         events: Sequence[Event] = (),
+        marks: Sequence[VariantMark] = (),
     ) -> Appended:
         """Write consecutive decisions, and all that happened in them, in one transaction.
 
@@ -156,6 +158,8 @@ class Store:
             The batch of the feed that each decision was made on.
         events : sequence of Event, optional
             Others, of this run.
+        marks : sequence of VariantMark, optional
+            Equity of the variants of an experiment, after decisions that are written now or were before.
 
         Returns
         -------
@@ -182,6 +186,7 @@ class Store:
             schema.orders: rows.order_rows(run_id, blocks),
             schema.fills: rows.fill_rows(run_id, blocks),
             schema.events: [rows.event_row(event) for event in all_events],
+            variant_marks: [(run_id, *mark) for mark in marks],
         }
         state = None if loop_state is None else to_json(loop_state)
         with self._write() as connection:
@@ -265,6 +270,11 @@ class Store:
         """Return the events of a run, or those of one kind, in the order they were written."""
         with self._read() as connection:
             return reading.read_events(connection, run_id, kind)
+
+    def variant_marks(self, run_id: str) -> list[VariantMark]:
+        """Return the equity of the variants of a run's experiment, by decision; empty if it had none."""
+        with self._read() as connection:
+            return reading.read_variant_marks(connection, self._known(run_id).run_id)
 
     def trace_order(self, run_id: str, order_id: int | str) -> OrderTrace:
         """Return where an order came from and what became of it.

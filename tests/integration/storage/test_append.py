@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from trader.core.errors import DataError, StoreError
 from trader.storage import Appended, Store
+from trader.storage.experiment_tables import APPEND_ONLY_EXPERIMENTS
 from trader.storage.registry_tables import APPEND_ONLY_REGISTRY
 from trader.storage.schema import APPEND_ONLY
 
@@ -104,7 +105,7 @@ def test_the_ledger_is_append_only(store: Store, store_url: str, made: ModuleTyp
     made.append(store, "r1", 0, 5)
     store.record_cash("r1", 0, 0, 1.0, "deposit")
     engine = create_engine(store_url)
-    for table in set(APPEND_ONLY) - set(APPEND_ONLY_REGISTRY):
+    for table in set(APPEND_ONLY) - set(APPEND_ONLY_REGISTRY) - set(APPEND_ONLY_EXPERIMENTS):
         for statement in (update(table).values(ts_ns=0), delete(table)):
             with engine.connect() as connection, pytest.raises(DBAPIError, match=f"{table.name} is append-only"):
                 connection.execute(statement)

@@ -1,0 +1,96 @@
+"""`trader experiments` beside `trader backtest`: registered, run, judged, promoted and rolled back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from trader.storage import Store
+
+MARKET = (
+    *("--feed", "planted", "--set", "feed.planted.signal=momentum", "--set", "feed.planted.strength=0.4"),
+    *("--set", "feed.planted.n_symbols=8", "--set", "feed.planted.n_days=900", "--set", "models.n_splits=2"),
+    *("--set", "models.horizon=1", "--train-end", "2016-06-30"),
+)
+TRADE = ("backtest", "--members", "momentum@1.0.0", *MARKET, "--json")
+
+
+@pytest.fixture
+def trained(trader: Callable[..., Any], tmp_path: Path) -> tuple[str, str]:
+    """Options of two registered versions: momentum, and a linear model that knows the planted signal."""
+    (tmp_path / "none.yaml").write_text("{}\n")
+    options = ("--preset", "ci", "--config", "none.yaml", *MARKET)
+    for kind in ("momentum", "linear"):
+        done = trader("models", "train", kind, *options, "--why", "a test", "--json")
+        assert done.code == 0, done.err
+    return ("--champion", "momentum@1.0.0"), ("--challenger", "linear@1.0.0")  # type: ignore[return-value]
+
+
+def _json(done: Any) -> Any:
+    assert done.code == 0, done.err
+    return json.loads(done.out)
+
+
+def test_from_registration_to_rollback(trader: Callable[..., Any], trained: Any, tmp_path: Path) -> None:
+    """A challenger that knows the market better passes and is promoted; a shadow has changed no fill."""
+    refs = (*trained[0], *trained[1], "--why", "better?")
+    _json(trader("experiments", "start", "ab", *refs, "--split", "50/50", "--horizon", "400", "--json"))
+    _json(trader("experiments", "shadow", "dark", *refs, "--horizon", "400", "--json"))
+    refused = trader("experiments", "promote", "ab", "--why", "now", "--json")
+    assert refused.code == 1
+    assert "'ab' has not passed: inconclusive, no look yet: 0 of 10 blocks" in refused.err
+
+    plain, dark, ab = (_json(trader(*TRADE, *more)) for more in ((), ("--experiment", "dark"), ("--experiment", "ab")))
+    with Store.open(f"sqlite:///{tmp_path}/runs/trader.db") as store:
+        fills = [store.fill_batch(run["run_id"]) for run in (plain, dark, ab)]
+        marks = [store.variant_marks(run["run_id"]) for run in (plain, dark, ab)]
+    assert fills[0].price.tolist() == fills[1].price.tolist() != fills[2].price.tolist()
+    assert marks[0] == []
+    assert marks[1] == marks[2] != []
+
+    status = _json(trader("experiments", "status", "ab", "--json"))
+    assert (status["phase"], status["run_id"]) == ("judged", ab["run_id"])
+    assert status["assessment"]["verdict"] == "pass", status["assessment"]["reason"]
+    assert status["history"][-1]["evidence"]["verdict"] == "pass"
+    run_dir = tmp_path / "runs" / ab["run_id"]
+    signals = pq.read_table(run_dir / "signals.parquet")
+    assert set(signals["variant"].to_pylist()) == {"champion", "challenger"}
+    page = (run_dir / "report.html").read_text()
+    assert "ab: momentum@1.0.0 against linear@1.0.0" in page
+    assert 'id="plot-variants"' in page
+
+    suspect = trader("experiments", "promote", "ab", "--why", "passed")
+    assert (suspect.code, "linear@1.0.0 is SUSPECT" in suspect.err) == (1, True)
+    assert trader("models", "acknowledge", "linear@1.0.0", "--why", "the signal is planted").code == 0
+    moved = _json(trader("experiments", "promote", "ab", "--why", "passed", "--json"))
+    assert (moved["model"], moved["before"], moved["after"]) == ("linear", None, "1.0.0")
+    again = trader("experiments", "promote", "ab", "--why", "again")
+    assert (again.code, "is promoted already" in again.err) == (1, True)
+    back = trader("experiments", "rollback", "ab", "--why", "second thoughts")
+    assert (back.code, "no former champion" in back.err) == (1, True)
+    stopped = _json(trader("experiments", "stop", "dark", "--why", "enough", "--json"))
+    assert stopped["assessment"]["verdict"] == "pass"
+    phases = {one["name"]: one["phase"] for one in _json(trader("experiments", "list", "--json"))}
+    assert phases == {"ab": "promoted", "dark": "stopped"}
+
+
+def test_what_cannot_be_compared_is_refused(trader: Callable[..., Any], trained: Any) -> None:
+    """Unknown versions and experiments, a champion the run does not have, an experiment of another run."""
+    refs = (*trained[0], *trained[1], "--why", "better?")
+    unknown = trader("experiments", "start", "x", *trained[0], "--challenger", "linear@9.9.9", "--why", "x")
+    assert (unknown.code, "9.9.9" in unknown.err) == (2, True)
+    assert trader("experiments", "status", "nothing").code == 2
+    assert trader("experiments", "start", "x", *refs, "--split", "90/20").code == 2
+    missing = trader(*TRADE, "--experiment", "nothing")
+    assert (missing.code, "experiment 'nothing' does not exist" in missing.err) == (2, True)
+    assert trader("experiments", "start", "e", *refs).code == 0
+    other = trader("backtest", "--members", "boosting", *MARKET, "--experiment", "e")
+    assert (other.code, "which is not a member of this run" in other.err) == (2, True)
+    assert trader("experiments", "stop", "e", "--why", "enough").code == 0
+    late = trader(*TRADE, "--experiment", "e")
+    assert (late.code, "experiment 'e' is stopped" in late.err) == (1, True)

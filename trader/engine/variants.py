@@ -1,0 +1,156 @@
+"""An experiment inside a run: the challenger beside the champion, and a virtual portfolio of each.
+
+Each virtual portfolio is a decision loop of its own, with the sizing, risk gate, paper broker and costs of the run,
+and trades the scores of one variant for all symbols. Their returns at the same instants are what the variants are
+compared by: symbols and market are the same, so the difference is the models'. Nothing of it reaches the loop that
+trades.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trader.core.errors import DataError, TraderError
+from trader.core.market import BarPanel
+from trader.core.protocols import Prediction, Predictor
+from trader.experiments.assignment import Variant, assign
+from trader.experiments.breaker import CircuitBreaker
+from trader.experiments.spec import ExperimentSpec
+from trader.models.weights import WeightSchedule
+from trader.pipeline import DecisionLoop
+from trader.storage import VariantMark
+from trader.storage.codec import null_nan
+from trader.validation.ic import information_coefficient
+
+__all__ = ["Variants"]
+
+FloatArray = NDArray[np.float64]
+
+
+class Variants:
+    """What a decider does beside deciding while its run has an experiment.
+
+    Parameters
+    ----------
+    spec : ExperimentSpec
+    symbols : sequence of str
+        Of the run; the keys of the assignment.
+    predictor : Predictor
+        The challenger's ensemble.
+    loops : pair of DecisionLoop
+        Virtual portfolios of champion and challenger.
+    weights : WeightSchedule, optional
+        As the champion's, with the challenger in its place.
+    """
+
+    def __init__(
+        self,
+        spec: ExperimentSpec,
+        symbols: Sequence[str],
+        predictor: Predictor,
+        loops: tuple[DecisionLoop, DecisionLoop],
+        weights: WeightSchedule | None = None,
+    ) -> None:
+        self._challenger = spec.challenger
+        self._mine = assign(symbols, spec.split) == Variant.CHALLENGER
+        self._predictor = predictor
+        self._loops = loops
+        self._weights = weights or WeightSchedule()
+        self._breaker = CircuitBreaker()
+        self._said: tuple[FloatArray, FloatArray] = (np.empty((0, 0)), np.empty((0, 0)))
+        self.is_traded = spec.kind == "ab"
+        """Whether the challenger's scores are traded for its share; a shadow's never are."""
+        self.unanswered = 0
+        """Instants without an answer of the challenger; the champion's scores were traded for all symbols."""
+
+    @property
+    def context(self) -> int:
+        """Instants that the challenger looks at."""
+        return self._predictor.context
+
+    def score(self, champion: Prediction, features: FloatArray, n_context: int, ts_ns: NDArray[np.int64]) -> Prediction:
+        """Ask the challenger too; return what to trade if it is traded. What ails it changes nothing for the champion.
+
+        Parameters
+        ----------
+        champion : Prediction
+            What the champion said of the same instants.
+        features : ndarray of shape (n_context + n_slices, n_symbols, n_features)
+        n_context : int
+        ts_ns : ndarray of shape (n_slices,)
+        """
+        answer = self._ask(features, n_context, ts_ns, champion.score.shape)
+        if answer is None:
+            self.unanswered += len(ts_ns)
+            unknown = np.full(champion.score.shape, np.nan)
+            answer, traded = Prediction(unknown, {self._challenger: unknown}), champion.score
+        else:
+            traded = np.where(self._mine, answer.score, champion.score)
+        self._said = (champion.score, answer.score)
+        return Prediction(traded, {**champion.members, self._challenger: answer.members[self._challenger]})
+
+    def _ask(
+        self, features: FloatArray, n_context: int, ts_ns: NDArray[np.int64], shape: tuple[int, ...]
+    ) -> Prediction | None:
+        if not self._breaker.allows(len(ts_ns)):
+            return None
+        try:
+            answer = self._weights.apply(self._predictor(features, n_context), ts_ns)
+            if answer.score.shape != shape:
+                raise DataError(f"the challenger's scores have shape {answer.score.shape}; {shape} is needed")
+        except TraderError:
+            self._breaker.failed()
+            return None
+        self._breaker.succeeded()
+        return answer
+
+    def warm_up(self, panel: BarPanel) -> None:
+        """Let the virtual portfolios' estimates see the past."""
+        for loop in self._loops:
+            loop.warm_up(panel)
+
+    def trade(self, seq: int, panel: BarPanel) -> list[VariantMark]:
+        """Trade what `score` has just heard of both for all symbols; return a mark of each decision from `seq` on.
+
+        Where the challenger did not answer, its portfolio follows the champion, as the run does.
+        """
+        champion, challenger = self._said
+        followed = champion if np.isnan(challenger).all() else challenger
+        equity = [
+            np.concatenate([block.equity for block in loop.steps(seq, panel, score, {})]).tolist()
+            for loop, score in zip(self._loops, (champion, followed), strict=True)
+        ]
+        agreement, correlation = null_nan(_sign_agreement(*self._said)), null_nan(_rank_correlation(*self._said))
+        return list(map(VariantMark, range(seq, seq + len(panel)), *equity, agreement, correlation))
+
+    def state(self) -> dict[str, Any]:
+        """Return everything needed to go on, ready for JSON."""
+        return {
+            "unanswered": self.unanswered,
+            "breaker": self._breaker.state(),
+            "loops": [loop.state() for loop in self._loops],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned."""
+        self.unanswered = int(state["unanswered"])
+        self._breaker.restore(state["breaker"])
+        for loop, kept in zip(self._loops, state["loops"], strict=True):
+            loop.restore(kept)
+
+
+def _sign_agreement(one: FloatArray, other: FloatArray) -> FloatArray:
+    """Return the share of equal signs among symbols that both scored, shape (n_slices,); NaN if there are none."""
+    known = np.isfinite(one) & np.isfinite(other)
+    equal = known & (np.sign(one) == np.sign(other))
+    share: FloatArray = np.full(len(one), np.nan)
+    np.divide(equal.sum(axis=1), known.sum(axis=1), out=share, where=known.any(axis=1))
+    return share
+
+
+def _rank_correlation(one: FloatArray, other: FloatArray) -> FloatArray:
+    return information_coefficient(one, other, min_symbols=3)
