@@ -3,14 +3,18 @@
 # No `from __future__ import annotations` here: Ray Serve reads the class of the builder's argument from its
 # signature and would see a string.
 
+import os
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 from ray.serve import Application
 
+from serve.auth import Guard, credentials_from_environment
 from serve.deployments import ensemble_deployment, ingress_deployment
+from serve.experiments_route import ExperimentDesk
 from serve.ingress import Limits
 from serve.names import CHALLENGER
+from trader.settings import RegistrySettings
 
 __all__ = ["AppArgs", "build_app"]
 
@@ -36,6 +40,12 @@ class AppArgs(BaseModel):
     """Longest request body."""
     request_timeout_s: float = Field(10.0, gt=0)
     """Deadline of one request, in which it is repeated if its replica dies."""
+    store_url: str | None = Field(None, repr=False)
+    """Store whose experiments `/v1/experiments` shows; a URL with a password belongs into `TRADER_STORE__URL`."""
+    registry: RegistrySettings = RegistrySettings()
+    """Where the artefacts of that store's registry are."""
+    users: dict[str, str] = {}
+    """Role by user; tokens come from the environment of who builds the application, see `serve.auth`."""
 
 
 def build_app(args: AppArgs) -> Application:
@@ -52,4 +62,9 @@ def build_app(args: AppArgs) -> Application:
     if args.challenger_dir is not None:
         beside = ensemble_deployment(replicas=1, cpus=args.replica_cpus, name=CHALLENGER)
         challenger = beside.bind(str(args.challenger_dir.resolve()))
-    return ingress_deployment(cpus=args.ingress_cpus).bind(ensemble, limits, args.request_timeout_s, challenger)
+    store_url = args.store_url or os.environ.get("TRADER_STORE__URL")
+    desk = ExperimentDesk(store_url, args.registry) if store_url else None
+    guard = Guard(credentials_from_environment(args.users))
+    return ingress_deployment(cpus=args.ingress_cpus).bind(
+        ensemble, limits, args.request_timeout_s, challenger, desk, guard
+    )

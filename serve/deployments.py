@@ -8,7 +8,9 @@ from ray.serve.deployment import Deployment
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import LoggingConfig
 
+from serve.auth import Guard
 from serve.backend import HandleBackend
+from serve.experiments_route import ExperimentDesk
 from serve.ingress import Limits, create_api
 from serve.names import ENSEMBLE, INGRESS
 from serve.service import EnsembleService
@@ -30,15 +32,25 @@ class Ingress:
         limits: Limits,
         timeout_s: float,
         challenger: DeploymentHandle | None = None,
+        experiments: ExperimentDesk | None = None,
+        guard: Guard | None = None,
     ) -> None:
         self._ensemble = ensemble
         # Serve deploys with the ingress what the ingress is given; the decision loop asks the challenger by handle.
         self._challenger = challenger
+        self._experiments = experiments
+        self._guard = guard
         self._limits = limits
         self._timeout_s = timeout_s
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return create_api(HandleBackend(self._ensemble, self._timeout_s), self._limits, echo_request_id=False)
+        return create_api(
+            HandleBackend(self._ensemble, self._timeout_s),
+            self._limits,
+            echo_request_id=False,
+            experiments=self._experiments,
+            guard=self._guard,
+        )
 
 
 def ensemble_deployment(*, replicas: int, cpus: float, name: str = ENSEMBLE) -> Deployment:

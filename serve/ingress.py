@@ -9,7 +9,9 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from serve.auth import Guard
 from serve.backend import Backend
+from serve.experiments_route import ExperimentDesk, add_experiment_routes
 from serve.explain_route import add_explain_route
 from serve.metrics import HttpMetrics, merge_expositions
 from serve.middleware import RequestEnvelope
@@ -46,7 +48,14 @@ class Limits:
     max_explained: int = 64
 
 
-def create_api(backend: Backend, limits: Limits | None = None, *, echo_request_id: bool = True) -> FastAPI:
+def create_api(
+    backend: Backend,
+    limits: Limits | None = None,
+    *,
+    echo_request_id: bool = True,
+    experiments: ExperimentDesk | None = None,
+    guard: Guard | None = None,
+) -> FastAPI:
     """Return the HTTP interface over a backend.
 
     Parameters
@@ -55,6 +64,10 @@ def create_api(backend: Backend, limits: Limits | None = None, *, echo_request_i
     limits : Limits, optional
     echo_request_id : bool
         False behind a proxy that answers with `X-Request-ID` itself, as Ray Serve's does.
+    experiments : ExperimentDesk, optional
+        None leaves `/v1/experiments` out.
+    guard : Guard, optional
+        Who may change them; nobody by default.
     """
     limits = limits or Limits()
     metrics = HttpMetrics()
@@ -75,6 +88,8 @@ def create_api(backend: Backend, limits: Limits | None = None, *, echo_request_i
     document_problems(api)
     _add_model_routes(api, backend, limits)
     add_explain_route(api, backend, max_rows=limits.max_rows, max_explained=limits.max_explained)
+    if experiments is not None:
+        add_experiment_routes(api, experiments, guard or Guard())
     _add_health_routes(api, backend, metrics)
     return api
 

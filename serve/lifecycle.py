@@ -22,7 +22,7 @@ from serve.names import APP, CHALLENGER
 from serve.predictor import ServePredictor
 from trader.core.errors import OperationError
 from trader.models.artifacts import load_ensemble
-from trader.settings.sections import ServeSettings
+from trader.settings.sections import RegistrySettings, ServeSettings
 
 __all__ = ["RunningApp", "start_app"]
 
@@ -66,6 +66,8 @@ def start_app(
     *,
     challenger_dir: Path | None = None,
     challenger_timeout_s: float = 2.0,
+    store_url: str | None = None,
+    registry: RegistrySettings | None = None,
     name: str = APP,
 ) -> RunningApp:
     """Deploy the ensemble of `model_dir` and its HTTP ingress, and wait until both answer.
@@ -82,6 +84,10 @@ def start_app(
         The ensemble of an experiment's challenger, deployed beside it.
     challenger_timeout_s : float
         How long the challenger may take for a prediction.
+    store_url : str, optional
+        Store whose experiments are shown and changed over HTTP.
+    registry : RegistrySettings, optional
+        Of that store.
     name : str
         Name of the application; one of that name is replaced.
 
@@ -103,6 +109,9 @@ def start_app(
         replicas=settings.replicas,
         max_rows=settings.max_rows,
         request_timeout_s=settings.request_timeout_s,
+        store_url=store_url,
+        registry=registry or RegistrySettings(),
+        users=settings.users,
     )
     options = _get_global_client().http_config
     host = "127.0.0.1" if options.host in {"0.0.0.0", "::"} else options.host  # noqa: S104 - compared, not bound

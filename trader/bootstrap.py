@@ -106,6 +106,8 @@ def _session(run: Prepared, store: Store, hooks: Hooks) -> Iterator[Session]:
             plan.model_dir,
             challenger_dir=plan.challenger_dir if experiment.name else None,
             challenger_timeout_s=experiment.timeout_s,
+            store_url=plan.settings.store_url,
+            registry=plan.settings.registry,
         )
         cleanup.callback(app.stop)
         _progress(hooks, "starting actors", 0.0)

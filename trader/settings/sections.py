@@ -281,6 +281,9 @@ class ServeSettings(Section):
     request_timeout_s: Positive = 10.0
     max_rows: int = Field(4096, ge=1)
     """Largest number of feature rows in one request."""
+    users: dict[str, str] = {}
+    """Role (viewer, trader, admin) of each user whose token is in `TRADER_API_TOKEN_NAME`; `TRADER_API_TOKEN` is that
+    of admin."""
     keep_up: bool = False
     """Leave the cluster and its HTTP up after the run, until Ctrl-C."""
 
