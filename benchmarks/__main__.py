@@ -27,6 +27,7 @@ BENCHMARKS = (
     "memory",
     "learning_proof",
     "registry",
+    "experiments",
     "tune",
     "transformer",
     "panel_training",

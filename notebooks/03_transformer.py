@@ -55,7 +55,7 @@ print(f"{data.features.shape[2]} features, {n_symbols} symbols; leaders {sorted(
 # The last 15 % of the training span are held out; they choose the epoch and calibrate what is said.
 
 # %%
-model = create("transformer", context=4, n_layers=1, epochs=12)
+model = create("transformer", context=4, d_model=32, n_layers=1, learning_rate=0.005, epochs=8)
 model.fit_panel(
     data.features[:split],
     data.target[:split],

@@ -173,12 +173,13 @@ def _shocks(n_rows: int, n_symbols: int, seed: int) -> FloatArray:
 
 def _garch(shocks: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return noise of variance one with clustered volatility, and that volatility."""
-    volatility = np.empty(shocks.shape)
-    variance = np.ones(shocks.shape[1])
+    variance = np.ones(shocks.shape)
+    growth = _GARCH_SHOCK * shocks**2 + _GARCH_MEMORY
     base = 1 - _GARCH_SHOCK - _GARCH_MEMORY
-    for row, shock in enumerate(shocks):
-        volatility[row] = np.sqrt(variance)
-        variance = base + (_GARCH_SHOCK * shock**2 + _GARCH_MEMORY) * variance
+    for row in range(1, shocks.shape[0]):
+        np.multiply(growth[row - 1], variance[row - 1], out=variance[row])
+        variance[row] += base
+    volatility = np.sqrt(variance)
     return volatility * shocks, volatility
 
 
@@ -186,8 +187,11 @@ def _follow(law: SignalLaw, coefficient: float, lag: int, states: IntArray, nois
     """Return noise plus what follows from the moves `lag` bars before."""
     moves = noise.copy()
     factor = coefficient * law.gains[states] * law.sign
-    for row in range(lag, moves.shape[0]):
-        moves[row] += factor[row - lag] * moves[row - lag, law.leader]
+    # What `lag` rows follow from is complete before the first of them, so they are computed together.
+    for first in range(lag, moves.shape[0], lag):
+        rows = moves[first : first + lag]
+        past = slice(first - lag, first - lag + rows.shape[0])
+        rows += factor[past] * moves[past, law.leader]
     return moves
 
 

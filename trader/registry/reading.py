@@ -12,8 +12,8 @@ from sqlalchemy import Engine
 from trader.core.clock import Clock, SystemClock
 from trader.core.errors import DataError, ModelError
 from trader.core.protocols import Model
-from trader.models.base import model_class
 from trader.models.checksums import check_hashes, hash_folder
+from trader.models.kinds import model_class
 from trader.registry import comparison, history, queries, retention
 from trader.registry.artifacts import ArtifactStore
 from trader.registry.database import Database

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from trader import __version__
+
 GOOD = "time,symbol,close\n" + "".join(
     f"20{10 + day // 336}-{day // 28 % 12 + 1:02d}-{day % 28 + 1:02d},{symbol},{100 + (day * 7 + len(symbol)) % 13}\n"
     for day in range(1000)
@@ -104,3 +106,8 @@ def test_every_command_has_an_example(trader: Callable[..., Any]) -> None:
         outcome = trader(name, "--help")
         assert outcome.code == 0
         assert f"trader {name}" in outcome.out.replace("\n", " "), name
+
+
+def test_the_version_needs_no_command(trader: Callable[..., Any]) -> None:
+    asked = trader("--version")
+    assert (asked.code, asked.out.strip()) == (0, __version__)

@@ -21,6 +21,7 @@ from trader.settings.sections import ServeSettings
 if TYPE_CHECKING:
     from tests.ray.conftest import RayCluster
 
+TOKEN = "a-token-of-the-tests"  # noqa: S105
 FEATURE_NAMES = ("momentum_252_21", "return_5d", *(f"factor_{i}" for i in range(28)))
 
 
@@ -41,9 +42,14 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="package")
-def app(ray_cluster: RayCluster, model_dir: Path) -> Iterator[RunningApp]:
-    """The application, up and ready; stopping it twice does no harm."""
-    running = start_app(ServeSettings(port=0, max_rows=64), model_dir)
+def app(ray_cluster: RayCluster, model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
+    """The application with a challenger and a store, up and ready; stopping it twice does no harm."""
+    store_url = f"sqlite:///{tmp_path_factory.mktemp('store')}/trader.db"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRADER_API_TOKEN", TOKEN)
+        running = start_app(
+            ServeSettings(port=0, max_rows=64), model_dir, challenger_dir=model_dir, store_url=store_url
+        )
     yield running
     running.stop()
     running.stop()

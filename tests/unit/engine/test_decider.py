@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -114,13 +115,19 @@ def _in_order(n_batches: int) -> list[tuple[int, int]]:
     return [(batch, shard) for batch in range(n_batches) for shard in (0, 1)]
 
 
-def test_order_and_repeats_do_not_matter(outputs: list[list[ShardOutput]], tmp_path: Path) -> None:
-    """Shuffled within a window and delivered twice: the same fills."""
-    store, decider = _decider(tmp_path, "plain")
+@pytest.fixture(scope="module")
+def expected(outputs: list[list[ShardOutput]], tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, object]]:
+    """The fills of an undisturbed run."""
+    store, decider = _decider(tmp_path_factory.mktemp("undisturbed"), "plain")
     _deliver(decider, outputs, _in_order(len(outputs)))
-    expected = _fills(store)
-    assert len(expected) > 100
+    return _fills(store)
 
+
+def test_order_and_repeats_do_not_matter(
+    outputs: list[list[ShardOutput]], expected: list[dict[str, object]], tmp_path: Path
+) -> None:
+    """Shuffled within a window and delivered twice: the same fills."""
+    assert len(expected) > 100
     rng = np.random.default_rng(1)
     mixed = [pair for pair in _in_order(len(outputs)) for _ in range(2)]
     keys = np.arange(len(mixed)) + rng.uniform(0, 12, len(mixed))
@@ -130,12 +137,10 @@ def test_order_and_repeats_do_not_matter(outputs: list[list[ShardOutput]], tmp_p
 
 
 @pytest.mark.parametrize("cut", [3, 11, 17, 29])
-def test_a_new_decider_goes_on_from_the_store(outputs: list[list[ShardOutput]], tmp_path: Path, cut: int) -> None:
+def test_a_new_decider_goes_on_from_the_store(
+    outputs: list[list[ShardOutput]], expected: list[dict[str, object]], tmp_path: Path, cut: int
+) -> None:
     """After a crash, sending everything again gives the fills of an undisturbed run, each once."""
-    store, decider = _decider(tmp_path, "plain")
-    _deliver(decider, outputs, _in_order(len(outputs)))
-    expected = _fills(store)
-
     store, decider = _decider(tmp_path, "broken", commit_every=25)
     _deliver(decider, outputs, _in_order(cut))
     store.close()
@@ -146,16 +151,22 @@ def test_a_new_decider_goes_on_from_the_store(outputs: list[list[ShardOutput]], 
     assert _fills(store) == expected
 
 
-@pytest.mark.parametrize("cut", [7, 8, 11, 29])
-def test_a_new_decider_remembers_the_past(outputs: list[list[ShardOutput]], tmp_path: Path, cut: int) -> None:
-    """A predictor that looks back sees the same past after a crash, that of the warm-up included."""
+@pytest.fixture(scope="module")
+def expected_sums(outputs: list[list[ShardOutput]], tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The scores of a predictor that looks back, of an undisturbed run."""
     undisturbed = _Sum()
-    store, decider = _decider(tmp_path, "plain", predictor=undisturbed)
+    store, decider = _decider(tmp_path_factory.mktemp("undisturbed"), "sums", predictor=undisturbed)
     _deliver(decider, outputs, _in_order(len(outputs)))
-    expected = store.decisions("r").score
     assert undisturbed.seen[0] == 39
     assert set(undisturbed.seen) == {39}
+    return store.decisions("r").score.tobytes()
 
+
+@pytest.mark.parametrize("cut", [7, 8, 11, 29])
+def test_a_new_decider_remembers_the_past(
+    outputs: list[list[ShardOutput]], expected_sums: bytes, tmp_path: Path, cut: int
+) -> None:
+    """A predictor that looks back sees the same past after a crash, that of the warm-up included."""
     store, decider = _decider(tmp_path, "broken", commit_every=25, predictor=_Sum())
     _deliver(decider, outputs, _in_order(cut))
     store.close()
@@ -164,7 +175,7 @@ def test_a_new_decider_remembers_the_past(outputs: list[list[ShardOutput]], tmp_
     _deliver(decider, outputs, _in_order(len(outputs)))
     decider.commit()
     assert set(again.seen) == {39}
-    assert store.decisions("r").score.tobytes() == expected.tobytes()
+    assert store.decisions("r").score.tobytes() == expected_sums
 
 
 def test_a_missing_shard_holds_the_decision(outputs: list[list[ShardOutput]], tmp_path: Path) -> None:
@@ -177,44 +188,51 @@ def test_a_missing_shard_holds_the_decision(outputs: list[list[ShardOutput]], tm
     assert decider.next_batch == 1
 
 
-@pytest.mark.parametrize("silence_ns", [0, 3, 1000])
-def test_held_back_silence_changes_nothing(tmp_path: Path, silence_ns: int) -> None:
-    """Ticks of which few batches complete a bar: sparing the messages of the others gives the same decisions."""
+def _trade_ticks(url: str, silence_ns: int) -> tuple[Any, ...]:
+    """Trade ticks of which few batches complete a bar, sparing the messages of a silence; return what was decided."""
     trades = simulate_trades(20_000, N_SYMBOLS, seed=2)
     info = describe("ticks", trades, Universe(tuple("ABCDE")))
-    feed = ReplayFeed(trades, info, batch_rows=37)
     settings = load_settings(None, None, {"bars": {"kind": "dollar", "size": 1e6}})
     ids = split_symbols(N_SYMBOLS, 2)
-    found = {}
-    for name, silence in (("plain", None), ("spared", silence_ns)):
-        store = Store.open(f"sqlite:///{tmp_path}/{name}.db", synchronous="normal")
-        store.create_run(_record(info, settings))
-        decider = build_decider(
-            run_id="r",
-            info=info,
-            settings=settings,
-            start_ns=0,
-            symbol_ids=ids,
-            predictor=_Momentum(),
-            store=store,
-            commit_every=1,
-        )
-        shards = [build_shard(info, own, settings) for own in ids]
-        spares = [Coalescer(silence or 0, itertools.count().__next__) for _ in ids]
-        for batch in feed.batches():
-            for shard, spare in enumerate(spares):
-                output = spare.add(shards[shard].process(batch))
-                if output is not None:
-                    decider.accept(shard, output)
+    store = Store.open(url, synchronous="normal")
+    store.create_run(_record(info, settings))
+    decider = build_decider(
+        run_id="r",
+        info=info,
+        settings=settings,
+        start_ns=0,
+        symbol_ids=ids,
+        predictor=_Momentum(),
+        store=store,
+        commit_every=1,
+    )
+    shards = [build_shard(info, own, settings) for own in ids]
+    spares = [Coalescer(silence_ns, itertools.count().__next__) for _ in ids]
+    for batch in ReplayFeed(trades, info, batch_rows=37).batches():
         for shard, spare in enumerate(spares):
-            held = spare.flush()
-            if held is not None:
-                decider.accept(shard, held)
-        table = store.decisions("r")
-        found[name] = (table.ts_ns.tolist(), table.target.tolist(), table.equity.tolist(), decider.counters)
-    assert len(found["plain"][0]) > 50
-    assert found["plain"][3].ticks == 20_000
-    assert str(found["plain"]) == str(found["spared"])
+            output = spare.add(shards[shard].process(batch))
+            if output is not None:
+                decider.accept(shard, output)
+    for shard, spare in enumerate(spares):
+        held = spare.flush()
+        if held is not None:
+            decider.accept(shard, held)
+    table = store.decisions("r")
+    return table.ts_ns.tolist(), table.target.tolist(), table.equity.tolist(), decider.counters
+
+
+@pytest.fixture(scope="module")
+def unspared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ...]:
+    return _trade_ticks(f"sqlite:///{tmp_path_factory.mktemp('ticks')}/plain.db", 0)
+
+
+@pytest.mark.parametrize("silence_ns", [3, 1000])
+def test_held_back_silence_changes_nothing(unspared: tuple[Any, ...], tmp_path: Path, silence_ns: int) -> None:
+    """Ticks of which few batches complete a bar: sparing the messages of the others gives the same decisions."""
+    spared = _trade_ticks(f"sqlite:///{tmp_path}/spared.db", silence_ns)
+    assert len(unspared[0]) > 50
+    assert unspared[3].ticks == 20_000
+    assert str(spared) == str(unspared)
 
 
 def test_a_symbol_without_bars_keeps_its_features(outputs: list[list[ShardOutput]]) -> None:

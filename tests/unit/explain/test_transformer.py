@@ -34,7 +34,7 @@ def transformer(market: np.ndarray) -> Transformer:
     """Fitted on a lead-lag: what symbol 0 signalled moves all others one instant later."""
     target = np.random.default_rng(1).normal(scale=0.3, size=market.shape[:2])
     target[1:] += np.nan_to_num(market[:-1, :1, 0])
-    model = Transformer(context=4, patch=2, d_model=16, n_heads=2, n_layers=1, epochs=15, batch_size=16, dropout=0.0)
+    model = Transformer(context=4, patch=2, d_model=16, n_heads=2, n_layers=1, epochs=8, batch_size=16, dropout=0.0)
     return model.fit_panel(market, target, feature_names=NAMES, seed=1)
 
 

@@ -21,6 +21,13 @@ from trader.storage import Store
 Simulate = Callable[..., Any]
 
 
+@pytest.fixture
+def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw nothing, which is nearly all the work of a report; the picture that remains is as large as a real one."""
+    monkeypatch.setattr("trader.reporting.files.plots_of", lambda *_: [])
+    monkeypatch.setattr("trader.reporting.files.equity_png", lambda _: b"\x89PNG" + bytes(50_000))
+
+
 def test_a_complete_run_leaves_exactly_its_files(store: Store, simulate: Simulate, tmp_path: Path) -> None:
     """The directory holds the files of the contract and no remains; the mark it began with is gone."""
     run = simulate(n_days=8)
@@ -33,6 +40,7 @@ def test_a_complete_run_leaves_exactly_its_files(store: Store, simulate: Simulat
     assert (tmp_path / "sim" / "equity.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_tables_hold_what_was_decided(store: Store, simulate: Simulate, tmp_path: Path) -> None:
     """Equity, fills, orders and signals read back from Parquet are those that went into the store."""
     run = simulate(n_days=30)
@@ -66,6 +74,7 @@ def test_summary_json_is_the_summary(store: Store, simulate: Simulate, tmp_path:
 
 
 @pytest.mark.parametrize("status", ["incomplete", "failed", "running"])
+@pytest.mark.usefixtures("without_pictures")
 def test_an_unfinished_run_stays_marked(store: Store, simulate: Simulate, tmp_path: Path, status: str) -> None:
     """All files are there, and the marker says that the run is not whole; one that still runs is incomplete."""
     summary = write_run(store, simulate(n_days=5).run_id, tmp_path, status=status)
@@ -82,6 +91,7 @@ def test_a_run_without_data_still_has_every_file(store: Store, simulate: Simulat
     assert pq.read_table(tmp_path / "equity.parquet").num_rows == n_days
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_full_disk_changes_nothing(store: Store, simulate: Simulate, tmp_path: Path) -> None:
     """When the disk is full midway, the earlier files stand, nothing is left beside them, and one error is raised."""
     run = simulate(n_days=25)
@@ -94,6 +104,7 @@ def test_a_full_disk_changes_nothing(store: Store, simulate: Simulate, tmp_path:
     assert after == before
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_directory_that_cannot_be_made_is_one_error(store: Store, simulate: Simulate, tmp_path: Path) -> None:
     """A file where the directory should be is an operation error that names it."""
     (tmp_path / "runs").write_text("")
@@ -111,10 +122,11 @@ def test_an_unknown_run_leaves_nothing(store: Store, tmp_path: Path) -> None:
 
 
 def test_writing_again_gives_the_same_bytes(store: Store, simulate: Simulate, tmp_path: Path) -> None:
-    """The same run written twice, as ended at the same time, is the same to the byte."""
+    """The same run written twice, as ended at the same time, is the same to the byte; beside an index, too."""
     run = simulate(n_days=30)
+    index = Benchmark("index", run.ts_ns, np.linspace(100.0, 110.0, run.ts_ns.size))
     contents = []
     for _ in range(2):
-        write_run(store, run.run_id, tmp_path, ended_ns=1_700_000_100_000_000_000)
+        write_run(store, run.run_id, tmp_path, benchmark=index, ended_ns=1_700_000_100_000_000_000)
         contents.append({p.name: p.read_bytes() for p in tmp_path.iterdir()})
     assert contents[0] == contents[1]

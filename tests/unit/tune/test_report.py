@@ -26,7 +26,8 @@ RECORD: dict[str, Any] = {
 }
 
 
-def _result() -> SearchResult:
+@pytest.fixture(scope="module")
+def result() -> SearchResult:
     rng = np.random.default_rng(4)
     trials = []
     for number in range(12):
@@ -40,6 +41,11 @@ def _result() -> SearchResult:
     assert best is not None
     trials[best.number] = Trial(best.number, best.params, "complete", best.folds, best.scores, epochs, seconds=2.0)
     return summarise([*trials, trial_of(12, status="failed", a=0.1, kind="y", returns=())])
+
+
+@pytest.fixture(scope="module")
+def page(result: SearchResult) -> str:
+    return render_report("s", RECORD, result)
 
 
 class _Reader(HTMLParser):
@@ -60,9 +66,8 @@ class _Reader(HTMLParser):
             self.outside.append(tag)
 
 
-def test_page_has_every_plot_and_no_address() -> None:
+def test_page_has_every_plot_and_no_address(page: str) -> None:
     """Seven plots, nothing fetched from anywhere, texts escaped."""
-    page = render_report("s", RECORD, _result())
     reader = _Reader()
     reader.feed(page)
     assert reader.outside == []
@@ -72,10 +77,9 @@ def test_page_has_every_plot_and_no_address() -> None:
     assert "http" not in page
 
 
-def test_page_states_what_was_tried_and_what_it_cost() -> None:
+def test_page_states_what_was_tried_and_what_it_cost(result: SearchResult, page: str) -> None:
     """Counts, share of the full budget and the failed trial are there to read."""
-    result = _result()
-    text = re.sub(r"<[^>]+>", " ", render_report("s", RECORD, result))
+    text = re.sub(r"<[^>]+>", " ", page)
     assert "13 sets of hyperparameters were tried; every one counts." in text
     assert f"{100 * result.seconds / result.full_seconds:.1f} % of the full budget" in text
     assert "8 complete, 1 failed, 4 stopped" in text
@@ -103,7 +107,10 @@ def test_page_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     """A folder that cannot be written is an error of the operation."""
     folder = tmp_path / "s"
     Journal(folder).create(RECORD)
-    assert write_report(folder, _result()).read_text().startswith("<!doctype html>")
+    result = summarise([])  # without plots, which take long
+    written = write_report(folder, result).read_text()
+    assert written.startswith("<!doctype html>")
+    assert written == render_report("s", RECORD, result)
     (folder / "report.partial").mkdir()
     with pytest.raises(OperationError, match=r"report\.html cannot be written"):
-        write_report(folder, _result())
+        write_report(folder, result)

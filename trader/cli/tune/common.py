@@ -12,7 +12,6 @@ import typer
 
 from trader.cli.common import err, parse_literal, print_json, stdout_for_results
 from trader.core.errors import OperationError, SettingsError
-from trader.reporting.formats import plural
 from trader.settings import Settings
 
 if TYPE_CHECKING:
@@ -89,6 +88,7 @@ def go_on(settings: Settings, name: str, *, as_json: bool) -> None:
 
 def hooks() -> Hooks:
     """Return what shows a search to people: a line a trial."""
+    from trader.reporting.formats import plural
     from tune.session import Hooks
 
     best = -math.inf

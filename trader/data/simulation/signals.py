@@ -64,13 +64,22 @@ class SignalLaw:
             If symbols that nothing can be known of keep the signal from being that strong.
         """
         n_symbols = self.leader.size
-        most = _mean_rank_correlation(self._correlation(1.0), n_symbols)
+        noise, signals = self._covariances()
+        spread = _spread(signals)
+
+        def correlation(middle: float) -> float:
+            """Return the correlation over symbols of signals and returns, both less their means."""
+            scale = self.noise_scale(middle)
+            of_signals = middle**2 * spread
+            return math.sqrt(of_signals / (of_signals + _spread(noise * np.outer(scale, scale))))
+
+        most = _mean_rank_correlation(correlation(1.0), n_symbols)
         if strength >= most:
             raise DataError(f"strength={strength} is not allowed; with {n_symbols} symbols it must be below {most:.2f}")
         low, high = 0.0, 1.0
         for _ in range(50):
             middle = (low + high) / 2
-            enough = _mean_rank_correlation(self._correlation(middle), n_symbols) >= strength
+            enough = _mean_rank_correlation(correlation(middle), n_symbols) >= strength
             low, high = (low, middle) if enough else (middle, high)
         return low
 
@@ -79,17 +88,15 @@ class SignalLaw:
         scale: FloatArray = np.sqrt(1 - (coefficient * self.sign) ** 2)
         return scale
 
-    def _correlation(self, coefficient: float) -> float:
-        """Return the correlation over symbols of signals and returns, both less their means."""
+    def _covariances(self) -> tuple[FloatArray, FloatArray]:
+        """Return the covariances over symbols of noise and of signals, both of variance one."""
         sector = sector_of(self.leader.size)
         noise = np.where(sector[:, None] == sector, SECTOR_CORRELATION, 0.0)
         np.fill_diagonal(noise, 1.0)
         signals = np.outer(self.sign, self.sign) * noise[np.ix_(self.leader, self.leader)]
         if self.gains.size > 1 and not self.shared:  # signs of states cancel between symbols
             signals = np.diag(np.diag(signals))
-        scale = self.noise_scale(coefficient)
-        of_signals = coefficient**2 * _spread(signals)
-        return math.sqrt(of_signals / (of_signals + _spread(noise * np.outer(scale, scale))))
+        return noise, signals
 
     def draw_states(self, n_instants: int, rng: np.random.Generator) -> IntArray:
         """Return paths of the states begun in state 0, shape (n_instants, n_symbols)."""
@@ -97,10 +104,12 @@ class SignalLaw:
         draws = rng.random((n_instants, 1 if self.shared else n_symbols))
         cumulative = np.cumsum(self.transition, axis=1)[:, :-1]
         states = np.zeros((n_instants, n_symbols), np.int64)
-        now = np.zeros(draws.shape[1], np.int64)
         if cumulative.size:
-            for row, draw in enumerate(draws):
-                now = (draw[:, None] >= cumulative[now]).sum(axis=1)
+            # Where each path would go from each state it might be in; which of these it does needs the path.
+            after = (draws[:, None, :, None] >= cumulative[None, :, None, :]).sum(axis=3)
+            now, own = np.zeros(draws.shape[1], np.int64), np.arange(draws.shape[1])
+            for row, choices in enumerate(after):
+                now = choices[now, own]
                 states[row] = now
         return states
 
