@@ -14,6 +14,8 @@ from serve.deployments import ensemble_deployment, ingress_deployment
 from serve.experiments_route import ExperimentDesk
 from serve.ingress import Limits
 from serve.names import CHALLENGER
+from serve.routing import Challenge
+from trader.experiments.assignment import Split
 from trader.settings import RegistrySettings
 
 __all__ = ["AppArgs", "build_app"]
@@ -28,6 +30,14 @@ class AppArgs(BaseModel):
     """Folder of a saved ensemble; every node that runs a replica must see it."""
     challenger_dir: Path | None = None
     """Folder of the ensemble of an experiment's challenger, which gets a deployment of its own."""
+    experiment: str = "challenger"
+    """Name of the experiment; symbols are assigned by it."""
+    challenger_share: float = Field(0.0, ge=0, le=1)
+    """Share of the symbols that the challenger answers for; 0 for a shadow."""
+    holdout: float = Field(0.0, ge=0, le=1)
+    """Share of the symbols that the experiment leaves out."""
+    challenger_timeout_s: float = Field(2.0, gt=0)
+    """How long the challenger may take; the champion answers for all symbols after that."""
     replicas: int = Field(1, ge=1)
     """Replicas of the ensemble, each with all its members."""
     replica_cpus: float = Field(0.25, ge=0)
@@ -38,6 +48,8 @@ class AppArgs(BaseModel):
     """Largest number of feature rows in one request."""
     max_body_bytes: int = Field(16 * 2**20, ge=1)
     """Longest request body."""
+    rate_limit: float = Field(0.0, ge=0)
+    """Requests a second that each client address may send on and on; 0 lets all pass."""
     request_timeout_s: float = Field(10.0, gt=0)
     """Deadline of one request, in which it is repeated if its replica dies."""
     store_url: str | None = Field(None, repr=False)
@@ -57,11 +69,13 @@ def build_app(args: AppArgs) -> Application:
         On the command line, `serve run serve.app:build_app model_dir=… replicas=2`.
     """
     ensemble = ensemble_deployment(replicas=args.replicas, cpus=args.replica_cpus).bind(str(args.model_dir.resolve()))
-    limits = Limits(max_rows=args.max_rows, max_body_bytes=args.max_body_bytes)
+    limits = Limits(max_rows=args.max_rows, max_body_bytes=args.max_body_bytes, rate=args.rate_limit)
     challenger = None
     if args.challenger_dir is not None:
         beside = ensemble_deployment(replicas=1, cpus=args.replica_cpus, name=CHALLENGER)
-        challenger = beside.bind(str(args.challenger_dir.resolve()))
+        split = Split(args.experiment, args.challenger_share, args.holdout)
+        challenge = Challenge(split, args.challenger_timeout_s)
+        challenger = (beside.bind(str(args.challenger_dir.resolve())), challenge)
     store_url = args.store_url or os.environ.get("TRADER_STORE__URL")
     desk = ExperimentDesk(store_url, args.registry) if store_url else None
     guard = Guard(credentials_from_environment(args.users))

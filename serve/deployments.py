@@ -13,6 +13,7 @@ from serve.backend import HandleBackend
 from serve.experiments_route import ExperimentDesk
 from serve.ingress import Limits, create_api
 from serve.names import ENSEMBLE, INGRESS
+from serve.routing import Challenge
 from serve.service import EnsembleService
 
 __all__ = ["Ingress", "ensemble_deployment", "ingress_deployment"]
@@ -31,12 +32,11 @@ class Ingress:
         ensemble: DeploymentHandle,
         limits: Limits,
         timeout_s: float,
-        challenger: DeploymentHandle | None = None,
+        challenger: tuple[DeploymentHandle, Challenge] | None = None,
         experiments: ExperimentDesk | None = None,
         guard: Guard | None = None,
     ) -> None:
         self._ensemble = ensemble
-        # Serve deploys with the ingress what the ingress is given; the decision loop asks the challenger by handle.
         self._challenger = challenger
         self._experiments = experiments
         self._guard = guard
@@ -44,10 +44,15 @@ class Ingress:
         self._timeout_s = timeout_s
 
     def __serve_build_asgi_app__(self) -> FastAPI:
+        challenger = None
+        if self._challenger is not None:
+            handle, challenge = self._challenger
+            challenger = (HandleBackend(handle, challenge.timeout_s), challenge)
         return create_api(
             HandleBackend(self._ensemble, self._timeout_s),
             self._limits,
             echo_request_id=False,
+            challenger=challenger,
             experiments=self._experiments,
             guard=self._guard,
         )

@@ -10,6 +10,7 @@ import orjson
 from fastapi import FastAPI, Request, Response
 
 from serve.backend import Backend
+from serve.deadline import within_deadline
 from serve.explain_schema import ExplainRequest, ExplainResponse
 from serve.explaining import Explained, ExplainerBusyError, NoBackgroundError
 from serve.problems import ProblemError
@@ -44,7 +45,8 @@ def add_explain_route(api: FastAPI, backend: Backend, *, max_rows: int, max_expl
                 f"{len(body.explained)} symbols are to be explained; {max_explained} are allowed, name them in explain"
             )
             raise ProblemError(413, "too-many-rows", detail)
-        explained = await _explained(backend, body)
+        async with within_deadline(request):
+            explained = await _explained(backend, body)
         answer = {"request_id": request.state.request_id} | _answer(body, explained)
         return Response(orjson.dumps(answer), media_type="application/json")
 

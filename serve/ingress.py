@@ -11,11 +11,14 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from serve.auth import Guard
 from serve.backend import Backend
+from serve.deadline import within_deadline
 from serve.experiments_route import ExperimentDesk, add_experiment_routes
 from serve.explain_route import add_explain_route
 from serve.metrics import HttpMetrics, merge_expositions
 from serve.middleware import RequestEnvelope
 from serve.problems import Problem, ProblemError, document_problems, install_problem_handlers
+from serve.rate_limit import RateLimiter
+from serve.routing import Challenge, Routed, Router
 from serve.schema import Health, MemberDescription, ModelsResponse, PredictRequest, PredictResponse
 from trader import __version__
 
@@ -41,11 +44,17 @@ class Limits:
         Longest body.
     max_explained : int
         Most symbols explained.
+    rate : float
+        Requests a second that a client (an address) may send on and on; 0 lets all pass.
+    burst : int
+        Requests that a client may send at once.
     """
 
     max_rows: int = 4096
     max_body_bytes: int = 16 * 2**20
     max_explained: int = 64
+    rate: float = 0.0
+    burst: int = 100
 
 
 def create_api(
@@ -53,6 +62,7 @@ def create_api(
     limits: Limits | None = None,
     *,
     echo_request_id: bool = True,
+    challenger: tuple[Backend, Challenge] | None = None,
     experiments: ExperimentDesk | None = None,
     guard: Guard | None = None,
 ) -> FastAPI:
@@ -64,6 +74,8 @@ def create_api(
     limits : Limits, optional
     echo_request_id : bool
         False behind a proxy that answers with `X-Request-ID` itself, as Ray Serve's does.
+    challenger : pair of Backend and Challenge, optional
+        Who else answers predictions, and for which symbols.
     experiments : ExperimentDesk, optional
         None leaves `/v1/experiments` out.
     guard : Guard, optional
@@ -82,11 +94,13 @@ def create_api(
         RequestEnvelope,
         metrics=metrics,
         max_body_bytes=limits.max_body_bytes,
+        limiter=RateLimiter(limits.rate, limits.burst),
         echo_request_id=echo_request_id,
     )
     install_problem_handlers(api)
     document_problems(api)
-    _add_model_routes(api, backend, limits)
+    router = None if challenger is None else Router(backend, *challenger, metrics)
+    _add_model_routes(api, backend, limits, router)
     add_explain_route(api, backend, max_rows=limits.max_rows, max_explained=limits.max_explained)
     if experiments is not None:
         add_experiment_routes(api, experiments, guard or Guard())
@@ -94,7 +108,7 @@ def create_api(
     return api
 
 
-def _add_model_routes(api: FastAPI, backend: Backend, limits: Limits) -> None:
+def _add_model_routes(api: FastAPI, backend: Backend, limits: Limits, router: Router | None) -> None:
     @api.post("/v1/predict", tags=["models"], response_model=PredictResponse)
     async def predict(request: Request, body: PredictRequest) -> Response:
         """Score one instant: a row of features for each symbol."""
@@ -104,7 +118,13 @@ def _add_model_routes(api: FastAPI, backend: Backend, limits: Limits) -> None:
                 "too-many-rows",
                 f"features and context have {body.n_rows} rows; {limits.max_rows} are allowed",
             )
-        prediction = await backend.score(tuple(body.feature_names), body.panel())
+        names, panel = tuple(body.feature_names), body.panel()
+        async with within_deadline(request):
+            if router is None:
+                routed = Routed(await backend.score(names, panel), ("champion",) * len(body.symbols))
+            else:
+                routed = await router.score(body.symbols, names, panel)
+        prediction = routed.prediction
         members = {key: np.ascontiguousarray(scores[0]) for key, scores in prediction.members.items()}
         answer = {
             "request_id": request.state.request_id,
@@ -114,6 +134,7 @@ def _add_model_routes(api: FastAPI, backend: Backend, limits: Limits) -> None:
             "models": [
                 {"name": name, "version": version} for name, _, version in (key.partition("@") for key in members)
             ],
+            "variants": routed.variants,
         }
         # orjson writes each float with the digits that read back as the same bits, and NaN as null.
         return Response(orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY), media_type="application/json")

@@ -55,6 +55,25 @@ class HttpMetrics(_Registered):
             "Replicas of the ensemble whose metrics are in this answer; 0 when none answered.",
             registry=self.registry,
         )
+        self.routed = Counter(
+            f"{_PREFIX}_routed_symbols",
+            "Symbols scored over HTTP while there is a challenger, by the variant that answered.",
+            ("variant",),
+            registry=self.registry,
+        )
+        self.challenger = Counter(
+            f"{_PREFIX}_challenger_requests",
+            "Requests to a challenger or shadow: answered, failed (late included), skipped by the circuit breaker, or "
+            "dropped because too many waited for the shadow.",
+            ("outcome",),
+            registry=self.registry,
+        )
+        self.agreement = Counter(
+            f"{_PREFIX}_shadow_symbols",
+            "Symbols that champion and shadow both scored, by whether the scores have the same sign.",
+            ("sign",),
+            registry=self.registry,
+        )
 
 
 class ServiceMetrics(_Registered):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 import time
 import uuid
@@ -12,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve.metrics import HttpMetrics
 from serve.problems import ProblemError, problem_response
+from serve.rate_limit import RateLimiter
 
 __all__ = ["REQUEST_ID_HEADER", "RequestEnvelope"]
 
@@ -30,16 +32,25 @@ class RequestEnvelope:
     metrics : HttpMetrics
     max_body_bytes : int
         A longer body is answered 413, whether it says its length or not.
+    limiter : RateLimiter
+        A client that sends more is answered 429; health and metrics are never refused.
     echo_request_id : bool
         Send the request id as a header; Ray Serve's proxy does that itself.
     """
 
     def __init__(
-        self, app: ASGIApp, *, metrics: HttpMetrics, max_body_bytes: int, echo_request_id: bool = True
+        self,
+        app: ASGIApp,
+        *,
+        metrics: HttpMetrics,
+        max_body_bytes: int,
+        limiter: RateLimiter,
+        echo_request_id: bool = True,
     ) -> None:
         self._app = app
         self._metrics = metrics
         self._max_body_bytes = max_body_bytes
+        self._limiter = limiter
         self._echo_request_id = echo_request_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,6 +72,17 @@ class RequestEnvelope:
             await send(message)
 
         try:
+            if (wait_s := self._wait_s(scope)) > 0.0:
+                answer = problem_response(
+                    429,
+                    f"{scope['client'][0]} sends more requests than are allowed; the next may come in {wait_s:.2f} s",
+                    path=scope["path"],
+                    request_id=request_id,
+                    kind="too-many-requests",
+                    headers={"Retry-After": str(math.ceil(wait_s))},
+                )
+                await answer(scope, receive, send_and_note)
+                return
             await self._app(scope, _limited(receive, scope, self._max_body_bytes), send_and_note)
         except Exception:
             if status:
@@ -73,6 +95,11 @@ class RequestEnvelope:
             route = getattr(scope.get("route"), "path", "unmatched")
             self._metrics.requests.labels(route, scope["method"], str(status or 499)).inc()
             self._metrics.seconds.labels(route).observe(time.perf_counter() - started)
+
+    def _wait_s(self, scope: Scope) -> float:
+        if not scope["path"].startswith("/v1/") or not scope.get("client"):
+            return 0.0
+        return self._limiter.wait_s(scope["client"][0])
 
 
 def _request_id(scope: Scope) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,6 +109,8 @@ class PredictResponse(Message):
     """Scores of each member, by `name@version`."""
     models: list[ModelVersion]
     """The members that were asked."""
+    variants: list[Literal["champion", "challenger"]]
+    """Who gave each score; without an experiment the champion gives all."""
 
 
 class MemberDescription(Message):

@@ -90,6 +90,7 @@ def trade(settings: Settings, *, resume: str | None = None, hooks: Hooks | None 
 def _session(run: Prepared, store: Store, hooks: Hooks) -> Iterator[Session]:
     """Start the cluster, Serve and the actors of a run; end them afterwards, in the opposite order."""
     from serve.lifecycle import start_app
+    from trader.experiments.book import ExperimentBook
     from trader.runtime.actors import RunContext
     from trader.runtime.cluster import leave_cluster, start_cluster
     from trader.runtime.session import Session
@@ -106,6 +107,7 @@ def _session(run: Prepared, store: Store, hooks: Hooks) -> Iterator[Session]:
             plan.model_dir,
             challenger_dir=plan.challenger_dir if experiment.name else None,
             challenger_timeout_s=experiment.timeout_s,
+            split=ExperimentBook(store).get(experiment.name).spec.split if experiment.name else None,
             store_url=plan.settings.store_url,
             registry=plan.settings.registry,
         )

@@ -281,6 +281,8 @@ class ServeSettings(Section):
     request_timeout_s: Positive = 10.0
     max_rows: int = Field(4096, ge=1)
     """Largest number of feature rows in one request."""
+    rate_limit: NonNegative = 0.0
+    """Requests a second that each client address may send over HTTP on and on; 0 lets all pass."""
     users: dict[str, str] = {}
     """Role (viewer, trader, admin) of each user whose token is in `TRADER_API_TOKEN_NAME`; `TRADER_API_TOKEN` is that
     of admin."""
