@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import http.client
 import logging
 import socket
 import time
@@ -20,11 +19,13 @@ from ray.serve.schema import LoggingConfig
 from serve.app import AppArgs, build_app
 from serve.names import APP, CHALLENGER
 from serve.predictor import ServePredictor
+from serve.readiness import ask_ready
 from trader.core.errors import OperationError
+from trader.experiments.assignment import Split
 from trader.models.artifacts import load_ensemble
 from trader.settings.sections import RegistrySettings, ServeSettings
 
-__all__ = ["RunningApp", "start_app"]
+__all__ = ["RunningApp", "claim_port", "start_app"]
 
 _READY_TIMEOUT_S = 60.0
 _POLL_S = 0.05
@@ -66,6 +67,7 @@ def start_app(
     *,
     challenger_dir: Path | None = None,
     challenger_timeout_s: float = 2.0,
+    split: Split | None = None,
     store_url: str | None = None,
     registry: RegistrySettings | None = None,
     name: str = APP,
@@ -84,6 +86,8 @@ def start_app(
         The ensemble of an experiment's challenger, deployed beside it.
     challenger_timeout_s : float
         How long the challenger may take for a prediction.
+    split : Split, optional
+        Which symbols it answers for over HTTP; none by default, as a shadow.
     store_url : str, optional
         Store whose experiments are shown and changed over HTTP.
     registry : RegistrySettings, optional
@@ -103,11 +107,17 @@ def start_app(
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     if _get_global_client(raise_if_no_controller_running=False) is None:
         _start_serve(settings)
+    split = split or Split("challenger", 0.0)
     args = AppArgs(
         model_dir=model_dir,
         challenger_dir=challenger_dir,
+        challenger_timeout_s=challenger_timeout_s,
+        experiment=split.salt,
+        challenger_share=split.challenger,
+        holdout=split.holdout,
         replicas=settings.replicas,
         max_rows=settings.max_rows,
+        rate_limit=settings.rate_limit,
         request_timeout_s=settings.request_timeout_s,
         store_url=store_url,
         registry=registry or RegistrySettings(),
@@ -134,7 +144,7 @@ def start_app(
 
 
 def _start_serve(settings: ServeSettings) -> None:
-    port = _claim_port(settings.host, settings.port)
+    port = claim_port(settings.host, settings.port)
     ray_serve.start(
         # One HTTP proxy, on the head node: the address is the same however many nodes there are.
         proxy_location=ProxyLocation.HeadOnly,
@@ -143,7 +153,7 @@ def _start_serve(settings: ServeSettings) -> None:
     )
 
 
-def _claim_port(host: str, port: int) -> int:
+def claim_port(host: str, port: int) -> int:
     """Return a port that can be bound: the one asked for, or a free one for 0."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -161,17 +171,7 @@ def _claim_port(host: str, port: int) -> int:
 
 def _wait_until_ready(host: str, port: int) -> None:
     deadline = time.monotonic() + _READY_TIMEOUT_S
-    while True:
-        try:
-            connection = http.client.HTTPConnection(host, port, timeout=5.0)
-            connection.request("GET", "/readyz")
-            answer = connection.getresponse()
-            problem = f"{answer.status} {answer.read(500).decode(errors='replace')}"
-            connection.close()
-            if answer.status == http.client.OK:
-                return
-        except (OSError, http.client.HTTPException) as error:
-            problem = repr(error)
+    while (problem := ask_ready(host, port)) is not None:
         if time.monotonic() > deadline:
             raise OperationError(
                 f"/readyz did not answer 200 within {_READY_TIMEOUT_S:g} s; the last answer: {problem}"

@@ -6,6 +6,8 @@ import contextlib
 import dataclasses
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -57,6 +59,8 @@ def start_cluster(settings: RaySettings) -> ClusterInfo:
         return connect(settings.address)
     cpus = settings.num_cpus or max(os.cpu_count() or 1, 2)
     store_bytes = min(settings.object_store_mb << 20, psutil.virtual_memory().available // 4)
+    on_main = threading.current_thread() is threading.main_thread()
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         context = ray.init(
             address="local",
@@ -71,6 +75,8 @@ def start_cluster(settings: RaySettings) -> ClusterInfo:
         )
     except (OSError, RuntimeError, ValueError, ConnectionError) as error:
         raise OperationError(f"Ray could not start with {cpus} CPUs: {' '.join(str(error).split())}") from error
+    if on_main and on_sigterm is not None:
+        signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put its own there, which exits at once
     return _info(context)
 
 

@@ -35,7 +35,7 @@ def _kill_part(process: subprocess.Popen[str], title: str) -> bool:
 def test_killed_and_interrupted_run_changes_nothing(
     start_trader: Any, trader: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, reference_run: Path
 ) -> None:
-    """SIGKILL of feed, shard, decision actor and Serve replica, then Ctrl-C: each death is recorded, the report is
+    """SIGKILL of feed, shard, decision actor and Serve replica, then SIGTERM: each death is recorded, the report is
     marked incomplete, and `--resume` ends with the fills of an undisturbed run."""
     process = start_trader(*RUN, "--models", str(reference_run / "models"), "--speed", "10")
     run_id = ""
@@ -43,7 +43,7 @@ def test_killed_and_interrupted_run_changes_nothing(
         run_id = wait_for_decisions(tmp_path, process, after)
         assert _kill_part(process, title), f"no process {title}"
     wait_for_decisions(tmp_path, process, 110)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
     stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 130, stderr
     assert json.loads(stdout)["status"] == "incomplete"

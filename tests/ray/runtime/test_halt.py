@@ -42,8 +42,9 @@ def test_halt_and_resume_act_at_once(
     assert trader("resume").returncode == 0
     with Store.open(url) as store:
         at_resume = store.last_seq(run_id)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGINT)
     process.communicate(timeout=120)
+    assert process.returncode == 130
     with Store.open(url) as store:
         orders = store.orders(run_id).to_pylist()
         changes = [event.payload for event in store.events(run_id, "trading_state_changed")]

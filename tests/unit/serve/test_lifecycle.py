@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from serve.lifecycle import _claim_port, start_app
+from serve.lifecycle import claim_port, start_app
 from trader.core.errors import ModelError, OperationError
 from trader.settings.sections import ServeSettings
 
@@ -19,12 +19,12 @@ def test_taken_port_is_one_clear_line() -> None:
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(OperationError, match=rf"serve.port={port} is taken by another process; choose another"):
-            _claim_port("127.0.0.1", port)
+            claim_port("127.0.0.1", port)
 
 
 def test_port_zero_is_a_free_port() -> None:
     """0 gives a port that can be bound."""
-    port = _claim_port("127.0.0.1", 0)
+    port = claim_port("127.0.0.1", 0)
     with socket.socket() as own:
         own.bind(("127.0.0.1", port))
     assert port > 0
@@ -33,7 +33,7 @@ def test_port_zero_is_a_free_port() -> None:
 def test_foreign_host_is_refused() -> None:
     """An address that is not this machine's is named."""
     with pytest.raises(OperationError, match=r"serve.host='203.0.113.1'"):
-        _claim_port("203.0.113.1", 0)
+        claim_port("203.0.113.1", 0)
 
 
 def test_folder_without_models_starts_nothing(tmp_path: Path) -> None:
