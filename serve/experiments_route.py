@@ -59,17 +59,7 @@ class ExperimentDesk:
         return {
             "experiment": _summary(experiment),
             "assessment": _plain(found.to_dict()),
-            "history": [
-                {
-                    "kind": entry.kind,
-                    "ts_ns": entry.said.ts_ns,
-                    "who": entry.said.who,
-                    "why": entry.said.why,
-                    "run_id": entry.run_id,
-                    "evidence": _plain(entry.payload),
-                }
-                for entry in experiment.entries
-            ],
+            "history": [_plain(entry.to_dict()) for entry in experiment.entries],
         }
 
     def register(self, wanted: ExperimentRequest, who: str) -> dict[str, Any]:
@@ -171,15 +161,7 @@ async def _answer(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 
 
 def _summary(experiment: Experiment) -> ExperimentSummary:
-    said = experiment.said
-    return ExperimentSummary(
-        **experiment.spec.to_dict(),
-        phase=experiment.phase,
-        run_id=experiment.run_id,
-        registered_ns=said.ts_ns,
-        who=said.who,
-        why=said.why,
-    )
+    return ExperimentSummary(**experiment.to_dict())
 
 
 def _plain(value: Any) -> Any:

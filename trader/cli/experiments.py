@@ -108,7 +108,7 @@ def list_(
     with _store(settings) as opened:
         found = ExperimentBook(opened).all()
     if as_json:
-        print_json([_facts(each) for each in found])
+        print_json([each.to_dict() for each in found])
         return
     table = Table("experiment", "kind", "champion", "challenger", "share", "phase", "run", "registered (UTC)", "by")
     for each in found:
@@ -137,7 +137,8 @@ def status(
     with _store(settings) as opened:
         experiment, found = _assessed(opened, name)
     if as_json:
-        print_json({**_facts(experiment), "assessment": found.to_dict(), "history": _history(experiment)})
+        history = [entry.to_dict() for entry in experiment.entries]
+        print_json({**experiment.to_dict(), "assessment": found.to_dict(), "history": history})
         return
     _show(experiment, found)
 
@@ -241,26 +242,6 @@ def _assessed(store: Store, name: str) -> tuple[Experiment, Assessment]:
     from trader.experiments.actions import look
 
     return look(store, name)
-
-
-def _facts(experiment: Experiment) -> dict[str, Any]:
-    said = experiment.said
-    registered = {"registered_ns": said.ts_ns, "who": said.who, "why": said.why}
-    return {**experiment.spec.to_dict(), "phase": experiment.phase, "run_id": experiment.run_id, **registered}
-
-
-def _history(experiment: Experiment) -> list[dict[str, Any]]:
-    return [
-        {
-            "kind": entry.kind,
-            "ts_ns": entry.said.ts_ns,
-            "who": entry.said.who,
-            "why": entry.said.why,
-            "run_id": entry.run_id,
-            "evidence": dict(entry.payload),
-        }
-        for entry in experiment.entries
-    ]
 
 
 def _show(experiment: Experiment, found: Assessment) -> None:

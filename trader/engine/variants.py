@@ -62,6 +62,7 @@ class Variants:
         self._weights = weights or WeightSchedule()
         self._breaker = CircuitBreaker()
         self._said: tuple[FloatArray, FloatArray] = (np.empty((0, 0)), np.empty((0, 0)))
+        self._followed: FloatArray = np.empty((0, 0))
         self.is_traded = spec.kind == "ab"
         """Whether the challenger's scores are traded for its share; a shadow's never are."""
         self.unanswered = 0
@@ -88,8 +89,10 @@ class Variants:
             self.unanswered += len(ts_ns)
             unknown = np.full(champion.score.shape, np.nan)
             answer, traded = Prediction(unknown, {self._challenger: unknown}), champion.score
+            self._followed = champion.score
         else:
             traded = np.where(self._mine, answer.score, champion.score)
+            self._followed = answer.score
         self._said = (champion.score, answer.score)
         return Prediction(traded, {**champion.members, self._challenger: answer.members[self._challenger]})
 
@@ -118,11 +121,9 @@ class Variants:
 
         Where the challenger did not answer, its portfolio follows the champion, as the run does.
         """
-        champion, challenger = self._said
-        followed = champion if np.isnan(challenger).all() else challenger
         equity = [
             np.concatenate([block.equity for block in loop.steps(seq, panel, score, {})]).tolist()
-            for loop, score in zip(self._loops, (champion, followed), strict=True)
+            for loop, score in zip(self._loops, (self._said[0], self._followed), strict=True)
         ]
         agreement, correlation = null_nan(_sign_agreement(*self._said)), null_nan(_rank_correlation(*self._said))
         return list(map(VariantMark, range(seq, seq + len(panel)), *equity, agreement, correlation))

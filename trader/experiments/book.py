@@ -49,6 +49,11 @@ class Entry:
     run_id: str | None
     said: Said
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON but for NaN."""
+        said = dataclasses.asdict(self.said)
+        return {"kind": self.kind, **said, "run_id": self.run_id, "evidence": dict(self.payload)}
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Experiment:
@@ -57,6 +62,12 @@ class Experiment:
     spec: ExperimentSpec
     said: Said
     entries: tuple[Entry, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what was registered and how far it has come, ready for JSON."""
+        state = {"phase": self.phase, "run_id": self.run_id}
+        said = {"registered_ns": self.said.ts_ns, "who": self.said.who, "why": self.said.why}
+        return {**self.spec.to_dict(), **state, **said}
 
     @property
     def phase(self) -> Phase:
