@@ -5,6 +5,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from ray.serve import Application
@@ -16,7 +17,7 @@ from serve.ingress import Limits
 from serve.names import CHALLENGER
 from serve.routing import Challenge
 from trader.experiments.assignment import Split
-from trader.settings import RegistrySettings
+from trader.settings import RegistrySettings, ServeSettings
 
 __all__ = ["AppArgs", "build_app"]
 
@@ -58,6 +59,12 @@ class AppArgs(BaseModel):
     """Where the artefacts of that store's registry are."""
     users: dict[str, str] = {}
     """Role by user; tokens come from the environment of who builds the application, see `serve.auth`."""
+
+    @classmethod
+    def of(cls, settings: ServeSettings, model_dir: Path, **others: Any) -> "AppArgs":
+        """Return the arguments that the settings stand for, and any others."""
+        shared = ("replicas", "max_rows", "rate_limit", "request_timeout_s", "users")
+        return cls(model_dir=model_dir, **{name: getattr(settings, name) for name in shared}, **others)
 
 
 def build_app(args: AppArgs) -> Application:

@@ -22,14 +22,11 @@ def deploy_config(settings: Settings, model_dir: Path, *, name: str, port: int) 
     Nothing secret is in it: a store URL with a password is left out, and tokens are never written.
     """
     serve = settings.serve
-    args = AppArgs(
-        model_dir=model_dir,
-        replicas=serve.replicas,
-        max_rows=serve.max_rows,
-        request_timeout_s=serve.request_timeout_s,
+    args = AppArgs.of(
+        serve,
+        model_dir,
         store_url=None if urlsplit(settings.store_url).password else settings.store_url,
         registry=settings.registry,
-        users=serve.users,
     )
     application = {
         "name": name,

@@ -19,7 +19,7 @@ from ray.serve.schema import LoggingConfig
 from serve.app import AppArgs, build_app
 from serve.names import APP, CHALLENGER
 from serve.predictor import ServePredictor
-from serve.readiness import ask_ready
+from serve.readiness import ask_ready, reachable
 from trader.core.errors import OperationError
 from trader.experiments.assignment import Split
 from trader.models.artifacts import load_ensemble
@@ -108,23 +108,19 @@ def start_app(
     if _get_global_client(raise_if_no_controller_running=False) is None:
         _start_serve(settings)
     split = split or Split("challenger", 0.0)
-    args = AppArgs(
-        model_dir=model_dir,
+    args = AppArgs.of(
+        settings,
+        model_dir,
         challenger_dir=challenger_dir,
         challenger_timeout_s=challenger_timeout_s,
         experiment=split.salt,
         challenger_share=split.challenger,
         holdout=split.holdout,
-        replicas=settings.replicas,
-        max_rows=settings.max_rows,
-        rate_limit=settings.rate_limit,
-        request_timeout_s=settings.request_timeout_s,
         store_url=store_url,
         registry=registry or RegistrySettings(),
-        users=settings.users,
     )
     options = _get_global_client().http_config
-    host = "127.0.0.1" if options.host in {"0.0.0.0", "::"} else options.host  # noqa: S104 - compared, not bound
+    host = reachable(options.host)
     beside = None
     if challenger_dir is not None:
         sees = load_ensemble(challenger_dir).context

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 
-__all__ = ["ask_ready"]
+__all__ = ["ask_ready", "reachable"]
 
 _TIMEOUT_S = 5.0
 
@@ -21,3 +21,12 @@ def ask_ready(host: str, port: int) -> str | None:
         return repr(error)
     finally:
         connection.close()
+
+
+def reachable(host: str) -> str:
+    """Return where to ask a server that listens on `host`: one that listens everywhere also does on the loopback.
+
+    >>> reachable("0.0.0.0"), reachable("10.0.0.7")
+    ('127.0.0.1', '10.0.0.7')
+    """
+    return "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound

@@ -9,7 +9,7 @@ from ray import serve as ray_serve
 from ray.serve.context import _get_global_client
 
 from serve.names import ENSEMBLE
-from serve.readiness import ask_ready
+from serve.readiness import ask_ready, reachable
 from trader.core.errors import ConflictError
 
 __all__ = ["check_free", "serve_runs", "state_of", "take_away"]
@@ -75,7 +75,7 @@ def state_of(name: str) -> dict[str, Any]:
         return dict(_NOWHERE)
     details = client.get_serve_details()
     options = client.http_config
-    host = "127.0.0.1" if options.host in {"0.0.0.0", "::"} else options.host  # noqa: S104 - compared, not bound
+    host = reachable(options.host)
     applications = [_application(each, found) for each, found in details["applications"].items()]
     own = next((each for each in applications if each["name"] == name), None)
     if own is None:

@@ -134,8 +134,10 @@ def status(
     Example: trader experiments status fresh-linear
     """
     settings = read_settings(preset, config, assignments, {"store": {"url": store}})
+    from trader.experiments.actions import look
+
     with _store(settings) as opened:
-        experiment, found = _assessed(opened, name)
+        experiment, found = look(opened, name)
     if as_json:
         history = [entry.to_dict() for entry in experiment.entries]
         print_json({**experiment.to_dict(), "assessment": found.to_dict(), "history": history})
@@ -236,12 +238,6 @@ def _register(
         return
     err.print(f"{spec.name}: {spec.champion} against {spec.challenger}, {spec.kind}, registered", highlight=False)
     err.print(f"Run it with: trader run --members …,{spec.champion} --experiment {spec.name}", highlight=False)
-
-
-def _assessed(store: Store, name: str) -> tuple[Experiment, Assessment]:
-    from trader.experiments.actions import look
-
-    return look(store, name)
 
 
 def _show(experiment: Experiment, found: Assessment) -> None:

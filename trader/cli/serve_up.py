@@ -158,10 +158,10 @@ def _begin(request: Request, models: _Models, cleanup: contextlib.ExitStack) -> 
     from serve.standing import check_free, serve_runs, take_away
     from trader.runtime.cluster import leave_cluster, start_cluster
 
+    # As Ctrl-C does, it takes back what has been started; the default would leave that standing.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     info = start_cluster(settings.ray)
     cleanup.callback(leave_cluster)
-    # Ray has put a handler of its own in place, which would kill the cluster under the application.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     check_free(request.name, request.port)
     started_serve = not serve_runs()
     undo = cleanup.enter_context(contextlib.ExitStack())

@@ -59,10 +59,8 @@ def start_cluster(settings: RaySettings) -> ClusterInfo:
         return connect(settings.address)
     cpus = settings.num_cpus or max(os.cpu_count() or 1, 2)
     store_bytes = min(settings.object_store_mb << 20, psutil.virtual_memory().available // 4)
-    on_main = threading.current_thread() is threading.main_thread()
-    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
-        context = ray.init(
+        context = _init(
             address="local",
             namespace=NAMESPACE,
             num_cpus=cpus,
@@ -70,13 +68,9 @@ def start_cluster(settings: RaySettings) -> ClusterInfo:
             include_dashboard=settings.dashboard,
             dashboard_host="127.0.0.1",
             dashboard_port=settings.dashboard_port,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
         )
     except (OSError, RuntimeError, ValueError, ConnectionError) as error:
         raise OperationError(f"Ray could not start with {cpus} CPUs: {' '.join(str(error).split())}") from error
-    if on_main and on_sigterm is not None:
-        signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put its own there, which exits at once
     return _info(context)
 
 
@@ -90,10 +84,20 @@ def connect(address: str) -> ClusterInfo:
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
-        context = ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR)
+        context = _init(address=address, namespace=NAMESPACE)
     except (OSError, RuntimeError, ValueError, ConnectionError) as error:
         raise OperationError(f"no Ray cluster answers at {address!r}: {' '.join(str(error).split())}") from error
     return _info(context)
+
+
+def _init(**options: Any) -> Any:
+    """Call `ray.init` quietly, and keep the process's own answer to SIGTERM: Ray's would exit at once."""
+    on_sigterm = signal.getsignal(signal.SIGTERM)
+    try:
+        return ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
+    finally:
+        if on_sigterm is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, on_sigterm)
 
 
 def _info(context: Any) -> ClusterInfo:

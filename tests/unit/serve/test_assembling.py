@@ -102,7 +102,10 @@ def test_members_that_cannot_be(registry: Registry, tmp_path: Path) -> None:
 def test_config_is_one_that_serve_deploy_accepts() -> None:
     """It listens on loopback, names the builder, and holds no password."""
     settings = Settings.model_validate(
-        {"store": {"url": "postgresql+psycopg://u:secret@db/x"}, "serve": {"replicas": 2, "users": {"ann": "viewer"}}}
+        {
+            "store": {"url": "postgresql+psycopg://u:secret@db/x"},
+            "serve": {"replicas": 2, "rate_limit": 5, "users": {"ann": "viewer"}},
+        }
     )
     config = deploy_config(settings, Path("/models"), name="standing", port=8123)
     schema = ServeDeploySchema.model_validate(config)
@@ -110,4 +113,5 @@ def test_config_is_one_that_serve_deploy_accepts() -> None:
     assert schema.applications[0].import_path == "serve.app:build_app"
     args = AppArgs.model_validate(schema.applications[0].args)
     assert (args.model_dir, args.replicas, args.users) == (Path("/models"), 2, {"ann": "viewer"})
+    assert args.rate_limit == 5.0
     assert "secret" not in str(config)
