@@ -16,6 +16,7 @@ from trader.storage.records import (
     RunMode,
     RunRecord,
     RunStatus,
+    ShareChange,
     VariantMark,
 )
 from trader.storage.store import Store
@@ -29,6 +30,7 @@ __all__ = [
     "RunMode",
     "RunRecord",
     "RunStatus",
+    "ShareChange",
     "Store",
     "VariantMark",
     "redact",

@@ -6,7 +6,7 @@ happened to it afterwards can be changed.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Double, ForeignKey, ForeignKeyConstraint, Index, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKey, ForeignKeyConstraint, Index, String, Table, Text
 
 from trader.storage.metadata import METADATA, ROW_NUMBER
 
@@ -33,8 +33,11 @@ experiment_events = Table(
     Column("ts_ns", BigInteger, nullable=False),
     Column("who", String, nullable=False),
     Column("why", Text, nullable=False),
+    Column("seq", BigInteger),
     Index(None, "name"),
+    Index(None, "run_id", "seq", unique=True),
 )
+"""`seq` is the first decision with a share that the run itself changed, so that it is written once; else null."""
 
 variant_marks = Table(
     "variant_marks",
@@ -45,9 +48,12 @@ variant_marks = Table(
     Column("challenger", Double, nullable=False),
     Column("sign_agreement", Double),
     Column("rank_correlation", Double),
+    Column("share", Double),
+    Column("units", BigInteger),
+    Column("answered", Boolean),
     ForeignKeyConstraint(["run_id", "seq"], ["decisions.run_id", "decisions.seq"]),
     sqlite_with_rowid=False,
 )
-"""Equity of each variant's virtual portfolio after each decision of a run, and how far the scores agreed."""
+"""Equity of each variant's virtual portfolio after each decision, how far the scores agreed, and who was traded."""
 
 APPEND_ONLY_EXPERIMENTS: tuple[Table, ...] = (experiments, experiment_events, variant_marks)

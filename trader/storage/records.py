@@ -21,6 +21,7 @@ __all__ = [
     "RunMode",
     "RunRecord",
     "RunStatus",
+    "ShareChange",
     "VariantMark",
 ]
 
@@ -105,6 +106,12 @@ class VariantMark(NamedTuple):
         Share of the symbols, among those that both scored, whose scores have the same sign; None if there are none.
     rank_correlation : float or None
         Spearman's, of the scores across symbols; None where it is undefined.
+    share : float or None
+        The challenger's share of the symbols at this decision; None where it was not recorded.
+    units : int or None
+        Symbols whose scores were traded as the challenger gave them; None where it was not recorded.
+    answered : bool or None
+        Whether the challenger answered; None where it was not recorded.
     """
 
     seq: int
@@ -112,6 +119,31 @@ class VariantMark(NamedTuple):
     challenger: float
     sign_agreement: float | None = None
     rank_correlation: float | None = None
+    share: float | None = None
+    units: int | None = None
+    answered: bool | None = None
+
+
+class ShareChange(NamedTuple):
+    """A share of the symbols that a run gave to the challenger of its experiment, or took from it.
+
+    Parameters
+    ----------
+    experiment : str
+        Its name.
+    seq : int
+        The first decision with the new share.
+    share : float
+    reason : str
+    evidence : mapping
+        JSON-ready (NaN allowed).
+    """
+
+    experiment: str
+    seq: int
+    share: float
+    reason: str
+    evidence: Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

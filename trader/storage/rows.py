@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,10 +16,19 @@ from trader.core.errors import DataError
 from trader.core.events import Event, OrderCancelled, OrderDenied, OrderRejected, TradingStateChanged
 from trader.core.orders import FillBatch, OrderBatch, format_order_id
 from trader.storage.codec import ITEM_SIZE, names_json, null_nan, pack, to_json
-from trader.storage.records import RunRecord
+from trader.storage.records import RunRecord, ShareChange
 from trader.storage.schema import runs
 
-__all__ = ["Extras", "decision_events", "decision_rows", "event_row", "fill_rows", "order_rows", "run_row"]
+__all__ = [
+    "Extras",
+    "decision_events",
+    "decision_rows",
+    "event_row",
+    "fill_rows",
+    "order_rows",
+    "run_row",
+    "share_row",
+]
 
 Row = tuple[Any, ...]
 
@@ -166,6 +176,12 @@ def event_row(event: Event) -> Row:
     identity = to_json([event.trace_id, int(event.ts_ns), event.kind, payload])
     digest = hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()
     return (event.run_id, digest, event.trace_id, int(event.ts_ns), event.kind, payload)
+
+
+def share_row(run_id: str, change: ShareChange) -> Row:
+    """Return the row of a share that a run changed; its number makes the same change, written twice, one."""
+    payload = to_json({"seq": change.seq, "share": change.share, **change.evidence})
+    return (change.experiment, run_id, "share", payload, time.time_ns(), "trader", change.reason, change.seq)
 
 
 def _features(features: Iterable[NDArray[np.float64] | None], size: int) -> list[bytes | None]:

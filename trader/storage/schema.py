@@ -40,7 +40,7 @@ __all__ = [
     "runs",
 ]
 
-SCHEMA_REVISION = "0004"
+SCHEMA_REVISION = "0005"
 """The migration that makes exactly these tables."""
 
 

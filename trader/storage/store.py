@@ -18,8 +18,17 @@ from trader.core.orders import FillBatch
 from trader.storage import migrate, reading, rows, schema, tracing
 from trader.storage.codec import to_json
 from trader.storage.engine import Synchronous, insert_sql, make_engine, parse_url, store_errors, writing
-from trader.storage.experiment_tables import variant_marks
-from trader.storage.records import Appended, DecisionTable, EventRecord, FinalStatus, OrderTrace, RunRecord, VariantMark
+from trader.storage.experiment_tables import experiment_events, variant_marks
+from trader.storage.records import (
+    Appended,
+    DecisionTable,
+    EventRecord,
+    FinalStatus,
+    OrderTrace,
+    RunRecord,
+    ShareChange,
+    VariantMark,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -133,6 +142,7 @@ class Store:
         feed_seq: Sequence[int | None] | None = None,
         events: Sequence[Event] = (),
         marks: Sequence[VariantMark] = (),
+        shares: Sequence[ShareChange] = (),
     ) -> Appended:
         """Write consecutive decisions, and all that happened in them, in one transaction.
 
@@ -160,6 +170,8 @@ class Store:
             Others, of this run.
         marks : sequence of VariantMark, optional
             Equity of the variants of an experiment, after decisions that are written now or were before.
+        shares : sequence of ShareChange, optional
+            What these decisions changed of the challenger's share; events of the experiment.
 
         Returns
         -------
@@ -187,6 +199,7 @@ class Store:
             schema.fills: rows.fill_rows(run_id, blocks),
             schema.events: [rows.event_row(event) for event in all_events],
             variant_marks: [(run_id, *mark) for mark in marks],
+            experiment_events: [rows.share_row(run_id, change) for change in shares],
         }
         state = None if loop_state is None else to_json(loop_state)
         with self._write() as connection:
