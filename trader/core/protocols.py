@@ -21,6 +21,7 @@ __all__ = [
     "FeedInfo",
     "FitMonitor",
     "Forecast",
+    "LeftOut",
     "MarketBatch",
     "Model",
     "Prediction",
@@ -35,6 +36,8 @@ FitMonitor = Callable[[int, int, Mapping[str, float]], bool]
 (`train_loss`, `validation_loss`, …); returns False to end the fit with what was learnt so far."""
 MarketBatch = TradeBatch | QuoteBatch | BarBatch
 BatchKind = Literal["trades", "quotes", "bars"]
+LeftOut = Literal["failed", "late", "skipped"]
+"""Why a member of an ensemble has no part in an answer: it raised, took too long, or was left alone because it did."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -109,10 +112,13 @@ class Prediction:
         Expected return over the horizon, in units of the symbol's own volatility; NaN abstains.
     members : mapping of str to ndarray of shape (n_slices, n_symbols)
         The score of each member, by `name@version`.
+    left_out : mapping of str to {"failed", "late", "skipped"}
+        Members that did not answer, and why; their scores are NaN. One that abstained is not among them.
     """
 
     score: FloatArray
     members: Mapping[str, FloatArray]
+    left_out: Mapping[str, LeftOut] = dataclasses.field(default_factory=dict)
 
 
 class Predictor(Protocol):

@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trader.core.errors import DataError
-from trader.core.protocols import Model, Prediction
+from trader.core.errors import DataError, ModelError
+from trader.core.protocols import LeftOut, Model, Prediction
 from trader.models.background import Background
 from trader.models.kernels import combine
 
 __all__ = ["Ensemble"]
 
 FloatArray = NDArray[np.float64]
+
+_FAILED: LeftOut = "failed"
 
 
 class Ensemble:
@@ -76,6 +78,10 @@ class Ensemble:
         scale = np.array(list(self.scales.values()))
         self._factors = float(np.sum(self._weights * scale)) / scale
 
+    def reweighted(self, weights: Mapping[str, float]) -> Ensemble:
+        """Return the same members weighed otherwise; errors are those of the class."""
+        return Ensemble(self.members, weights, scales=self.scales, metadata=self.metadata, background=self.background)
+
     @property
     def failures(self) -> Mapping[str, int]:
         """Calls in which a member raised, by member."""
@@ -99,6 +105,19 @@ class Ensemble:
         DataError
             If the shape is not that of the schema, or `n_context` not a number of its instants.
         """
+        rows = self.checked(features, n_context)
+        answers: dict[str, FloatArray] = {}
+        for key in self.members:
+            try:
+                answers[key] = self.ask(key, rows, n_context)
+            except Exception as error:  # noqa: BLE001 - what ails one member must not stop the others; it is counted
+                self._failures[key] += 1
+                self._last_errors[key] = repr(error)
+        left_out = {key: _FAILED for key in self.members if key not in answers}
+        return self.combined(answers, (rows.shape[0] - n_context, rows.shape[1]), left_out)
+
+    def checked(self, features: FloatArray, n_context: int) -> FloatArray:
+        """Return features as the members read them; raise as a call does."""
         rows: FloatArray = np.ascontiguousarray(features, dtype=np.float64)
         if rows.ndim != 3 or rows.shape[2] != len(self.feature_names):
             raise DataError(
@@ -106,19 +125,36 @@ class Ensemble:
             )
         if not 0 <= n_context <= rows.shape[0]:
             raise DataError(f"n_context={n_context} is not allowed; features hold {rows.shape[0]} instants")
-        shape = (rows.shape[0] - n_context, rows.shape[1])
+        return rows
+
+    def ask(self, key: str, rows: FloatArray, n_context: int) -> FloatArray:
+        """Return what one member says of checked rows, shape (n_slices * n_symbols,); raise what it raises."""
+        member = self.members[key]
+        past = min(n_context, member.context - 1)
+        answer = member.predict_panel(rows[n_context - past :], past).reshape(-1)
+        if answer.size != (rows.shape[0] - n_context) * rows.shape[1]:
+            raise ModelError(f"member {key!r} gave {answer.size} scores for {rows.shape[0] - n_context} instants")
+        return answer
+
+    def combined(
+        self, answers: Mapping[str, FloatArray], shape: tuple[int, int], left_out: Mapping[str, LeftOut]
+    ) -> Prediction:
+        """Return the prediction of shape (n_slices, n_symbols) that the members' answers make.
+
+        Parameters
+        ----------
+        answers : mapping of str to ndarray of shape (n_slices * n_symbols,)
+            What `ask` returned; the others have no part in it.
+        shape : tuple of int
+        left_out : mapping of str to str
+            Why the others have none.
+        """
         scores = np.empty((len(self.members), shape[0] * shape[1]))
-        for position, (key, member) in enumerate(self.members.items()):
-            past = min(n_context, member.context - 1)
-            try:
-                scores[position] = member.predict_panel(rows[n_context - past :], past).reshape(-1)
-            except Exception as error:  # noqa: BLE001 - what ails one member must not stop the others; it is counted
-                self._failures[key] += 1
-                self._last_errors[key] = repr(error)
-                scores[position] = np.nan
+        for position, key in enumerate(self.members):
+            scores[position] = answers.get(key, np.nan)
         mean, scaled = combine(scores, self._weights, self._factors)
         by_member = {key: scaled[position].reshape(shape) for position, key in enumerate(self.members)}
-        return Prediction(score=mean.reshape(shape), members=by_member)
+        return Prediction(mean.reshape(shape), by_member, left_out)
 
 
 def _shared_schema(members: Mapping[str, Model]) -> tuple[str, ...]:

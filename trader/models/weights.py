@@ -116,7 +116,7 @@ class WeightSchedule:
         for rows, change in self._spans(ts_ns):
             members = {key: member[rows] for key, member in prediction.members.items()}
             score[rows] = reweigh(members, change.weights)
-        return Prediction(score, prediction.members)
+        return dataclasses.replace(prediction, score=score)
 
     def _spans(self, ts_ns: IntArray) -> Iterator[tuple[slice, WeightChange]]:
         place = np.searchsorted(self._effective_ns, ts_ns, side="right") - 1

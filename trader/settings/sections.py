@@ -279,6 +279,8 @@ class ServeSettings(Section):
     """0 takes a free one."""
     replicas: int = Field(1, ge=1)
     request_timeout_s: Positive = 10.0
+    member_timeout_s: NonNegative = 0.0
+    """How long one model may take for a prediction before the others answer without it; 0 waits for all."""
     max_rows: int = Field(4096, ge=1)
     """Largest number of feature rows in one request."""
     rate_limit: NonNegative = 0.0
