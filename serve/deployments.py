@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
 from fastapi import FastAPI
 from ray import serve as ray_serve
+from ray.serve import Application
 from ray.serve.deployment import Deployment
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import LoggingConfig
@@ -12,11 +18,14 @@ from serve.auth import Guard
 from serve.backend import HandleBackend
 from serve.experiments_route import ExperimentDesk
 from serve.ingress import Limits, create_api
-from serve.names import ENSEMBLE, INGRESS
-from serve.routing import Challenge
+from serve.names import INGRESS
+from serve.plan import Plan, deployment_of
+from serve.routing import Challenge, Router
 from serve.service import EnsembleService
+from trader.experiments.assignment import Split
+from trader.models.artifacts import manifest_digest
 
-__all__ = ["Ingress", "ensemble_deployment", "ingress_deployment"]
+__all__ = ["Ingress", "ensemble_application", "ingress_deployment"]
 
 # A killed replica is replaced when its health check fails, so the period bounds how long predictions wait.
 _HEALTH_CHECK_PERIOD_S = 1.0
@@ -25,45 +34,88 @@ _GRACE_S = 5.0
 
 
 class Ingress:
-    """HTTP in front of a handle; Ray Serve asks it for the ASGI application in each replica."""
+    """HTTP in front of the ensembles; Ray Serve asks it for the ASGI application in each replica.
+
+    Parameters
+    ----------
+    ensembles : sequence of DeploymentHandle
+        Of all ensembles that are deployed with it.
+    plan : mapping
+        A `Plan`: which of them does what. `reconfigure` changes it, also to ensembles that came later.
+    limits : Limits
+    timeout_s : float
+        Deadline of one request.
+    experiments : ExperimentDesk, optional
+    guard : Guard, optional
+    """
 
     def __init__(
         self,
-        ensemble: DeploymentHandle,
+        ensembles: Sequence[DeploymentHandle],
+        plan: Mapping[str, Any],
         limits: Limits,
         timeout_s: float,
-        challenger: tuple[DeploymentHandle, Challenge] | None = None,
         experiments: ExperimentDesk | None = None,
         guard: Guard | None = None,
     ) -> None:
-        self._ensemble = ensemble
-        self._challenger = challenger
-        self._experiments = experiments
-        self._guard = guard
+        self._handles = {handle.deployment_name: handle for handle in ensembles}
         self._limits = limits
         self._timeout_s = timeout_s
+        self._experiments = experiments
+        self._guard = guard
+        self._plan = Plan.model_validate(plan)
+        self._router = Router(*self._routes(self._plan)[:2])
+
+    def reconfigure(self, plan: Mapping[str, Any]) -> None:
+        """Answer the next requests as a plan says; Ray Serve calls it in place, and after a restart."""
+        wanted = Plan.model_validate(plan)
+        if wanted != self._plan:
+            self._router.use(*self._routes(wanted))
+            self._plan = wanted
+
+    def standing(self) -> dict[str, Any]:
+        """Return the plan that is followed, and how its variants do; JSON-ready."""
+        return {"plan": self._plan.model_dump(), **self._router.standing()}
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        challenger = None
-        if self._challenger is not None:
-            handle, challenge = self._challenger
-            challenger = (HandleBackend(handle, challenge.timeout_s), challenge)
         return create_api(
-            HandleBackend(self._ensemble, self._timeout_s),
-            self._limits,
-            echo_request_id=False,
-            challenger=challenger,
-            experiments=self._experiments,
-            guard=self._guard,
+            self._router, self._limits, echo_request_id=False, experiments=self._experiments, guard=self._guard
         )
 
+    def _routes(self, plan: Plan) -> tuple[HandleBackend, tuple[HandleBackend, Challenge] | None, HandleBackend | None]:
+        challenger = fallback = None
+        if plan.challenger is not None:
+            challenge = Challenge(Split(plan.experiment, plan.share, plan.holdout), plan.timeout_s)
+            challenger = (self._backend(plan.challenger, plan.timeout_s), challenge)
+        if plan.fallback is not None:
+            fallback = self._backend(plan.fallback, self._timeout_s)
+        return self._backend(plan.champion, self._timeout_s), challenger, fallback
 
-def ensemble_deployment(*, replicas: int, cpus: float, name: str = ENSEMBLE) -> Deployment:
-    """Return a deployment of `EnsembleService`."""
-    return ray_serve.deployment(
+    def _backend(self, name: str, timeout_s: float) -> HandleBackend:
+        handle = self._handles.get(name)
+        if handle is None:
+            handle = ray_serve.get_deployment_handle(name, ray_serve.get_replica_context().app_name)
+        return HandleBackend(handle, timeout_s)
+
+
+def ensemble_application(
+    folder: Path, *, weights: Mapping[str, float], replicas: int, cpus: float, member_timeout_s: float
+) -> Application:
+    """Return the ensemble of a folder as something to be deployed, named by the folder.
+
+    Deployed again, its replicas stay as long as the files are the same; other weights reach them in place.
+
+    Raises
+    ------
+    ModelError
+        If the folder holds no ensemble.
+    """
+    folder = folder.resolve()
+    deployment = ray_serve.deployment(
         EnsembleService,
-        name=name,
+        name=deployment_of(folder),
         num_replicas=replicas,
+        user_config={"weights": dict(weights)},
         ray_actor_options={"num_cpus": cpus},
         max_ongoing_requests=16,
         max_queued_requests=1024,
@@ -74,14 +126,26 @@ def ensemble_deployment(*, replicas: int, cpus: float, name: str = ENSEMBLE) -> 
         max_constructor_retry_count=3,
         logging_config=_quiet(),
     )
+    version = _digest(manifest_digest(folder), str(member_timeout_s))
+    return _pinned(deployment, version).bind(str(folder), member_timeout_s)
 
 
-def ingress_deployment(*, cpus: float) -> Deployment:
-    """Return the deployment of `Ingress`: one replica, so that its metrics are the metrics."""
-    return ray_serve.deployment(
+def ingress_deployment(*, cpus: float, plan: Plan, version: str) -> Deployment:
+    """Return the deployment of `Ingress`: one replica, so that its metrics are the metrics.
+
+    Parameters
+    ----------
+    cpus : float
+    plan : Plan
+        Reaches a replica that runs in place.
+    version : str
+        Another one restarts the replica.
+    """
+    deployment = ray_serve.deployment(
         ray_serve.ingress()(Ingress),
         name=INGRESS,
         num_replicas=1,
+        user_config=plan.model_dump(),
         ray_actor_options={"num_cpus": cpus},
         max_ongoing_requests=64,
         max_queued_requests=1024,
@@ -92,6 +156,16 @@ def ingress_deployment(*, cpus: float) -> Deployment:
         max_constructor_retry_count=3,
         logging_config=_quiet(),
     )
+    return _pinned(deployment, version)
+
+
+def _pinned(deployment: Deployment, version: str) -> Deployment:
+    """Say when a deployment is another one; without it, Ray Serve replaces all replicas in each `serve.run`."""
+    return deployment.options(version=version, _internal=True)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 def _quiet() -> LoggingConfig:

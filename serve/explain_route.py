@@ -14,6 +14,7 @@ from serve.deadline import within_deadline
 from serve.explain_schema import ExplainRequest, ExplainResponse
 from serve.explaining import Explained, ExplainerBusyError, NoBackgroundError
 from serve.problems import ProblemError
+from serve.routing import Router
 from trader.core.errors import NotFoundError
 from trader.explain.explainer import UnsupportedMethodError
 from trader.explain.results import Attribution
@@ -21,13 +22,14 @@ from trader.explain.results import Attribution
 __all__ = ["add_explain_route"]
 
 
-def add_explain_route(api: FastAPI, backend: Backend, *, max_rows: int, max_explained: int) -> None:
+def add_explain_route(api: FastAPI, router: Router, *, max_rows: int, max_explained: int) -> None:
     """Add the route.
 
     Parameters
     ----------
     api : FastAPI
-    backend : Backend
+    router : Router
+        Its champion explains.
     max_rows : int
         Most rows of features in a request, those of the context included.
     max_explained : int
@@ -46,7 +48,7 @@ def add_explain_route(api: FastAPI, backend: Backend, *, max_rows: int, max_expl
             )
             raise ProblemError(413, "too-many-rows", detail)
         async with within_deadline(request):
-            explained = await _explained(backend, body)
+            explained = await _explained(router.champion, body)
         answer = {"request_id": request.state.request_id} | _answer(body, explained)
         return Response(orjson.dumps(answer), media_type="application/json")
 

@@ -17,7 +17,8 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.schema import LoggingConfig
 
 from serve.app import AppArgs, build_app
-from serve.names import APP, CHALLENGER
+from serve.names import APP
+from serve.plan import deployment_of
 from serve.predictor import ServePredictor
 from serve.readiness import ask_ready, reachable
 from trader.core.errors import OperationError
@@ -124,8 +125,11 @@ def start_app(
     beside = None
     if challenger_dir is not None:
         sees = load_ensemble(challenger_dir).context
-        beside = ServePredictor(name, timeout_s=challenger_timeout_s, retries=1, context=sees, deployment=CHALLENGER)
-    app = RunningApp(name, f"http://{host}:{options.port}", ServePredictor(name, context=context), beside)
+        beside = ServePredictor(
+            name, timeout_s=challenger_timeout_s, retries=1, context=sees, deployment=deployment_of(challenger_dir)
+        )
+    champion = ServePredictor(name, context=context, deployment=deployment_of(model_dir))
+    app = RunningApp(name, f"http://{host}:{options.port}", champion, beside)
     try:
         ray_serve.run(build_app(args), name=name, route_prefix="/")
         _wait_until_ready(host, options.port)

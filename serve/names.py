@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["APP", "CHALLENGER", "ENSEMBLE", "INGRESS"]
+__all__ = ["APP", "INGRESS"]
 
 APP = "gpt-trader"
 """The Serve application, by default."""
-ENSEMBLE = "ensemble"
-"""The deployment that holds the models."""
-CHALLENGER = "challenger"
-"""The deployment that holds the models of an experiment's challenger."""
 INGRESS = "ingress"
 """The deployment that speaks HTTP."""

@@ -14,7 +14,6 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from serve.handles import EnsembleHandle
-from serve.names import ENSEMBLE
 from serve.retry import Attempts, RetryPolicy, is_transient, own_error
 from trader.core.errors import ServiceUnavailableError
 from trader.core.protocols import Prediction
@@ -44,10 +43,12 @@ class ServePredictor:
     context : int
         Instants that the served ensemble looks at, as its manifest says.
     deployment : str
-        The application's deployment that answers.
+        The application's deployment that answers; not needed with a handle.
 
     Attributes
     ----------
+    context : int
+    deployment : str
     calls, retries : int
         Predictions asked for and repeats needed so far, in this process.
 
@@ -64,11 +65,11 @@ class ServePredictor:
         timeout_s: float = 60.0,
         retries: int = 100,
         context: int = 1,
-        deployment: str = ENSEMBLE,
+        deployment: str = "",
     ) -> None:
         self._app = app
         self.context = context
-        self._deployment = deployment
+        self.deployment = deployment
         self._policy = RetryPolicy(timeout_s=timeout_s, retries=retries, attempt_timeout_s=max(1.0, timeout_s / 3))
         self._handle: EnsembleHandle | None = None
         self.calls = 0
@@ -80,7 +81,7 @@ class ServePredictor:
         if self._handle is None:
             self._handle = self._connect()
         predict = self._handle.method("predict", features.nbytes)
-        attempts = Attempts(self._policy, f"the served {self._deployment}")
+        attempts = Attempts(self._policy, f"the served {self.deployment or 'ensemble'}")
         while True:
             response = None
             try:
@@ -99,13 +100,13 @@ class ServePredictor:
                 return prediction
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (self._app, self._policy.timeout_s, self._policy.retries, self.context, self._deployment)
+        return _rebuild, (self._app, self._policy.timeout_s, self._policy.retries, self.context, self.deployment)
 
     def _connect(self) -> EnsembleHandle:
         if isinstance(self._app, DeploymentHandle):
             return EnsembleHandle(self._app)
         try:
-            return EnsembleHandle(ray_serve.get_deployment_handle(self._deployment, self._app))
+            return EnsembleHandle(ray_serve.get_deployment_handle(self.deployment, self._app))
         except (RayServeException, KeyError) as error:
             raise ServiceUnavailableError(f"no Serve application {self._app!r} runs here: {error}") from None
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from serve.backend import Backend
+from serve.guardrail import Breach, Guardrails, Tally
 from serve.metrics import HttpMetrics
-from trader.core.errors import TraderError
+from trader.core.errors import DataError, TraderError
 from trader.core.protocols import Prediction
 from trader.experiments.assignment import Split, Variant, assign
 from trader.experiments.breaker import CircuitBreaker
@@ -55,38 +58,114 @@ class Routed:
     variants: tuple[str, ...]
 
 
+@dataclasses.dataclass(slots=True)
+class _Challenger:
+    """Who challenges, and how it does."""
+
+    backend: Backend
+    challenge: Challenge
+    tally: Tally
+    breaker: CircuitBreaker = dataclasses.field(default_factory=CircuitBreaker)
+
+
+@dataclasses.dataclass(slots=True)
+class _Routes:
+    """Who answers now. A request keeps the routes that it began with."""
+
+    champion: Backend
+    tally: Tally
+    challenger: _Challenger | None
+    fallback: Backend | None
+    breaches: dict[str, Breach] = dataclasses.field(default_factory=dict)
+
+
 class Router:
     """Asks the champion, and the challenger where it has symbols; a shadow sees requests after they are answered.
 
     A challenger that fails or is late costs its share of the answer only: the champion's scores take its place, and
-    after three failures in a row it is left alone for a while (`CircuitBreaker`, counting requests).
+    after three failures in a row it is left alone for a while (`CircuitBreaker`, counting requests). One that breaks
+    a guardrail answers no more; a champion that does gives way to the one before it, while that is kept.
 
     Parameters
     ----------
-    champion, challenger : Backend
-    challenge : Challenge
-    metrics : HttpMetrics
+    champion : Backend
+    challenger : pair of Backend and Challenge, optional
+    metrics : HttpMetrics, optional
+    guardrails : Guardrails, optional
+    clock : callable
+        Seconds of a monotonic clock.
     """
 
-    def __init__(self, champion: Backend, challenger: Backend, challenge: Challenge, metrics: HttpMetrics) -> None:
-        self._champion = champion
-        self._challenger = challenger
-        self._challenge = challenge
-        self._metrics = metrics
-        self._breaker = CircuitBreaker()
+    def __init__(
+        self,
+        champion: Backend,
+        challenger: tuple[Backend, Challenge] | None = None,
+        *,
+        metrics: HttpMetrics | None = None,
+        guardrails: Guardrails | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.metrics = metrics or HttpMetrics()
+        self._guardrails = guardrails or Guardrails()
+        self._clock = clock
         self._mirrored: set[asyncio.Task[None]] = set()
+        self.use(champion, challenger)
+
+    def use(
+        self,
+        champion: Backend,
+        challenger: tuple[Backend, Challenge] | None = None,
+        fallback: Backend | None = None,
+    ) -> None:
+        """Answer by these from the next request on; those under way end as they began.
+
+        Parameters
+        ----------
+        champion : Backend
+        challenger : pair of Backend and Challenge, optional
+        fallback : Backend, optional
+            The champion before, which takes over if this one breaks a guardrail.
+        """
+        challenging = None if challenger is None else _Challenger(*challenger, Tally(self._guardrails))
+        self._routes = _Routes(champion, Tally(self._guardrails), challenging, fallback)
+
+    @property
+    def champion(self) -> Backend:
+        """Who answers now."""
+        return self._routes.champion
+
+    @property
+    def backends(self) -> dict[str, Backend]:
+        """Who is asked now, by variant."""
+        routes = self._routes
+        challenging = {} if routes.challenger is None else {_CHALLENGER: routes.challenger.backend}
+        return {_CHAMPION: routes.champion} | challenging
+
+    def standing(self) -> dict[str, Any]:
+        """Return the counts of each variant over the last minute, and the guardrails that were broken; JSON-ready."""
+        routes = self._routes
+        self._guard(routes)
+        counts = {_CHAMPION: routes.tally.to_dict()}
+        if routes.challenger is not None:
+            counts[_CHALLENGER] = routes.challenger.tally.to_dict()
+        return {"variants": counts, "breaches": {who: each.to_dict() for who, each in routes.breaches.items()}}
 
     async def score(self, symbols: Sequence[str], feature_names: tuple[str, ...], features: FloatArray) -> Routed:
         """Score the last instant of features (n_instants, n_symbols, n_features); errors are the champion's."""
-        mine = assign(symbols, self._challenge.split) == Variant.CHALLENGER
+        routes = self._routes
+        challenger = routes.challenger
+        if challenger is None:
+            prediction = await self._champion(routes, feature_names, features)
+            return self._routed(prediction, np.zeros(len(symbols), bool))
+        mine = assign(symbols, challenger.challenge.split) == Variant.CHALLENGER
         if not mine.any():
-            prediction = await self._champion.score(feature_names, features)
-            if self._challenge.is_shadow:
-                self._mirror(feature_names, features, prediction)
+            prediction = await self._champion(routes, feature_names, features)
+            if challenger.challenge.is_shadow:
+                self._mirror(routes, challenger, feature_names, features, prediction)
             return self._routed(prediction, np.zeros_like(mine))
-        asked = asyncio.create_task(self._ask(feature_names, features))
+        asked = asyncio.create_task(self._ask(routes, challenger, feature_names, features))
         try:
-            prediction = await self._champion.score(feature_names, features)
+            prediction = await self._champion(routes, feature_names, features)
             answer = await asked
         finally:
             asked.cancel()
@@ -104,38 +183,84 @@ class Router:
     def _routed(self, prediction: Prediction, mine: NDArray[np.bool_]) -> Routed:
         variants = tuple(_CHALLENGER if own else _CHAMPION for own in mine.tolist())
         for variant in set(variants):
-            self._metrics.routed.labels(variant).inc(variants.count(variant))
+            self.metrics.routed.labels(variant).inc(variants.count(variant))
         return Routed(prediction, variants)
 
-    async def _ask(self, feature_names: tuple[str, ...], features: FloatArray) -> Prediction | None:
-        """Return the challenger's answer; None if there is none in time."""
-        if not self._breaker.allows(1):
-            self._metrics.challenger.labels("skipped").inc()
-            return None
+    async def _champion(self, routes: _Routes, feature_names: tuple[str, ...], features: FloatArray) -> Prediction:
+        began, failed = self._clock(), True
         try:
-            answer = await asyncio.wait_for(self._challenger.score(feature_names, features), self._challenge.timeout_s)
-        except (TraderError, TimeoutError):
-            self._breaker.failed()
-            self._metrics.challenger.labels("failed").inc()
+            prediction = await routes.champion.score(feature_names, features)
+            failed = False
+        except (DataError, asyncio.CancelledError):  # what the client sent, or that it went away
+            failed = False
+            raise
+        finally:
+            now = self._clock()
+            routes.tally.add(now, now - began, failed=failed)
+            self._guard(routes)
+        return prediction
+
+    async def _ask(
+        self, routes: _Routes, challenger: _Challenger, feature_names: tuple[str, ...], features: FloatArray
+    ) -> Prediction | None:
+        """Return the challenger's answer; None if there is none in time."""
+        if not challenger.breaker.allows(1):
+            self.metrics.challenger.labels("skipped").inc()
             return None
-        self._breaker.succeeded()
-        self._metrics.challenger.labels("answered").inc()
+        began, answer = self._clock(), None
+        try:
+            answer = await asyncio.wait_for(
+                challenger.backend.score(feature_names, features), challenger.challenge.timeout_s
+            )
+        except (TraderError, TimeoutError):
+            challenger.breaker.failed()
+            self.metrics.challenger.labels("failed").inc()
+        else:
+            challenger.breaker.succeeded()
+            self.metrics.challenger.labels("answered").inc()
+        now = self._clock()
+        challenger.tally.add(now, now - began, failed=answer is None)
+        self._guard(routes)
         return answer
 
-    def _mirror(self, feature_names: tuple[str, ...], features: FloatArray, answered: Prediction) -> None:
+    def _guard(self, routes: _Routes) -> None:
+        """Take who breaks a guardrail off the routes, at once; who conducts the application hears of it later."""
+        now = self._clock()
+        if routes.challenger is not None and (breach := routes.challenger.tally.breach(now)) is not None:
+            routes.breaches[_CHALLENGER] = breach
+            routes.challenger = None
+        if routes.fallback is not None and (breach := routes.tally.breach(now)) is not None:
+            routes.breaches[_CHAMPION] = breach
+            routes.champion, routes.fallback, routes.tally = routes.fallback, None, Tally(self._guardrails)
+
+    def _mirror(
+        self,
+        routes: _Routes,
+        challenger: _Challenger,
+        feature_names: tuple[str, ...],
+        features: FloatArray,
+        answered: Prediction,
+    ) -> None:
         """Show a request to the shadow when the answer has gone out, if not too many wait for it."""
-        if len(self._mirrored) >= self._challenge.queue:
-            self._metrics.challenger.labels("dropped").inc()
+        if len(self._mirrored) >= challenger.challenge.queue:
+            self.metrics.challenger.labels("dropped").inc()
             return
-        task = asyncio.create_task(self._compare(feature_names, features, answered.score))
+        task = asyncio.create_task(self._compare(routes, challenger, feature_names, features, answered.score))
         self._mirrored.add(task)
         task.add_done_callback(self._mirrored.discard)
 
-    async def _compare(self, feature_names: tuple[str, ...], features: FloatArray, champion: FloatArray) -> None:
-        shadow = await self._ask(feature_names, features)
+    async def _compare(
+        self,
+        routes: _Routes,
+        challenger: _Challenger,
+        feature_names: tuple[str, ...],
+        features: FloatArray,
+        champion: FloatArray,
+    ) -> None:
+        shadow = await self._ask(routes, challenger, feature_names, features)
         if shadow is None:
             return
         both = np.isfinite(champion) & np.isfinite(shadow.score)
         same = int((both & (np.sign(champion) == np.sign(shadow.score))).sum())
-        self._metrics.agreement.labels("same").inc(same)
-        self._metrics.agreement.labels("other").inc(int(both.sum()) - same)
+        self.metrics.agreement.labels("same").inc(same)
+        self.metrics.agreement.labels("other").inc(int(both.sum()) - same)

@@ -7,15 +7,16 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from serve.explaining import EnsembleExplainer, Explained
+from serve.members import GuardedEnsemble
 from serve.metrics import ServiceMetrics
 from trader.core.errors import DataError, ModelError
-from trader.core.protocols import Prediction
+from trader.core.protocols import LeftOut, Prediction
 from trader.models.artifacts import load_ensemble
 
 __all__ = ["EnsembleDescription", "EnsembleService", "MemberSummary"]
@@ -39,8 +40,10 @@ class MemberSummary:
         Its share of the ensemble; all shares sum to one.
     sha256 : str
         Digest of its files.
-    failures : int
-        Predictions in which it raised, in the replica that answers.
+    failures, late, skipped : int
+        Predictions in which it raised, did not answer in time, or was left alone, in the replica that answers.
+    state : {"closed", "open", "half-open"}
+        Whether that replica asks it; see `serve.members.MemberStanding`.
     """
 
     key: str
@@ -49,6 +52,9 @@ class MemberSummary:
     weight: float
     sha256: str
     failures: int
+    late: int
+    skipped: int
+    state: Literal["closed", "open", "half-open"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,6 +85,8 @@ class EnsembleService:
     ----------
     model_dir : str or Path
         What `trader.models.artifacts.save_ensemble` wrote.
+    member_timeout_s : float
+        How long a member may take for a prediction, in seconds; 0 sets no limit.
 
     Raises
     ------
@@ -86,16 +94,37 @@ class EnsembleService:
         If the folder holds no ensemble, its files are not those that were saved, or every member fails.
     """
 
-    def __init__(self, model_dir: str | Path) -> None:
+    def __init__(self, model_dir: str | Path, member_timeout_s: float = 0.0) -> None:
         self._ensemble = load_ensemble(Path(model_dir))
+        self._saved_weights = self._ensemble.weights
+        self._guarded = GuardedEnsemble(self._ensemble, member_timeout_s)
         self._columns = {name: column for column, name in enumerate(self._ensemble.feature_names)}
         self._metrics = ServiceMetrics()
         self._explainer = EnsembleExplainer(self._ensemble, self._metrics)
-        self._failures = dict.fromkeys(self._ensemble.members, 0)
         for key, weight in self._ensemble.weights.items():
             self._metrics.member.labels(key).set(weight)
-            self._metrics.failures.labels(key)
+            for reason in get_args(LeftOut):
+                self._metrics.left_out.labels(key, reason)
         self._warm_up()
+
+    def reconfigure(self, config: Mapping[str, Any]) -> None:
+        """Weigh the members as `config["weights"]` says, as saved where it says nothing; Ray Serve calls it in place.
+
+        Raises
+        ------
+        DataError
+            If the weights are not one a member, finite, not negative and not all 0.
+        """
+        weights = config.get("weights") or self._saved_weights
+        if weights == self._ensemble.weights:
+            return
+        self._ensemble = self._ensemble.reweighted(weights)
+        self._guarded.follow(self._ensemble)
+        explainer = EnsembleExplainer(self._ensemble, self._metrics)
+        explainer.warm_up()
+        self._explainer = explainer
+        for key, weight in self._ensemble.weights.items():
+            self._metrics.member.labels(key).set(weight)
 
     def predict(self, features: FloatArray, n_context: int = 0) -> Prediction:
         """Score all but the first `n_context` instants of features (n_context + n_slices, n_symbols, n_features).
@@ -107,11 +136,11 @@ class EnsembleService:
         """
         started = time.perf_counter()
         try:
-            prediction = self._ensemble(features, n_context)
+            prediction = self._guarded(features, n_context)
         except DataError:
             self._metrics.refused.inc()
             raise
-        self._count_failures()
+        self._count(prediction)
         self._metrics.seconds.observe(time.perf_counter() - started)
         self._metrics.rows.inc(prediction.score.size)
         self._metrics.abstained.inc(int(np.isnan(prediction.score).sum()))
@@ -159,10 +188,21 @@ class EnsembleService:
         ensemble = self._ensemble
         digests = ensemble.metadata["content_hash"]
         members = []
-        for key in ensemble.members:
+        for key, standing in self._guarded.standing().items():
             name, _, version = key.partition("@")
-            weight, failures = ensemble.weights[key], ensemble.failures[key]
-            members.append(MemberSummary(key, name, version, weight, digests[key], failures))
+            members.append(
+                MemberSummary(
+                    key=key,
+                    name=name,
+                    version=version,
+                    weight=ensemble.weights[key],
+                    sha256=digests[key],
+                    failures=standing.failed,
+                    late=standing.late,
+                    skipped=standing.skipped,
+                    state=standing.state,
+                )
+            )
         return EnsembleDescription(
             ensemble.feature_names, ensemble.context, tuple(members), ensemble.metadata.get("training") or {}
         )
@@ -173,14 +213,12 @@ class EnsembleService:
         Raises
         ------
         ModelError
-            If every member fails.
+            If no member answers.
         """
-        before = dict(self._ensemble.failures)
-        self._ensemble(np.zeros((1, 1, len(self._columns))))
-        self._count_failures()
-        failed = [key for key, count in self._ensemble.failures.items() if count > before[key]]
-        if len(failed) == len(before):
-            raise ModelError(f"every member fails on a row of zeros: {', '.join(failed)}")
+        prediction = self._guarded(np.zeros((1, 1, len(self._columns))))
+        self._count(prediction)
+        if len(prediction.left_out) == len(prediction.members):
+            raise ModelError(f"no member answers a row of zeros: {_reasons(prediction)}")
         return os.getpid()
 
     def metrics(self) -> str:
@@ -189,10 +227,12 @@ class EnsembleService:
 
     def _warm_up(self) -> None:
         """Compile the kernels before the first request: arrays from another process are read-only, a type apart."""
-        self.probe()
+        # Past the guard: compiling takes longer than any limit on predictions.
         zeros = np.zeros((1, 1, len(self._columns)))
+        self._ensemble(zeros)
         zeros.flags.writeable = False
         self._ensemble(zeros)
+        self.probe()
         self._explainer.warm_up()
 
     def _in_order(self, feature_names: tuple[str, ...], features: FloatArray) -> FloatArray:
@@ -209,11 +249,13 @@ class EnsembleService:
         ordered[..., [self._columns[name] for name in feature_names]] = features
         return ordered
 
-    def _count_failures(self) -> None:
-        for key, count in self._ensemble.failures.items():
-            if count > self._failures[key]:
-                self._metrics.failures.labels(key).inc(count - self._failures[key])
-                self._failures[key] = count
+    def _count(self, prediction: Prediction) -> None:
+        for key, reason in prediction.left_out.items():
+            self._metrics.left_out.labels(key, reason).inc()
+
+
+def _reasons(prediction: Prediction) -> str:
+    return ", ".join(f"{key} {reason}" for key, reason in prediction.left_out.items())
 
 
 def _some(names: list[str]) -> str:

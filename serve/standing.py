@@ -8,7 +8,7 @@ from typing import Any
 from ray import serve as ray_serve
 from ray.serve.context import _get_global_client
 
-from serve.names import ENSEMBLE
+from serve.names import INGRESS
 from serve.readiness import ask_ready, reachable
 from trader.core.errors import ConflictError
 
@@ -152,7 +152,8 @@ def _word(state: Any) -> str:
 
 
 def _members(name: str) -> list[dict[str, Any]]:
-    handle = ray_serve.get_deployment_handle(ENSEMBLE, name)
+    standing = ray_serve.get_deployment_handle(INGRESS, name).standing.remote().result(timeout_s=_ANSWER_TIMEOUT_S)
+    handle = ray_serve.get_deployment_handle(standing["plan"]["champion"], name)
     description = handle.describe.remote().result(timeout_s=_ANSWER_TIMEOUT_S)
     return [
         {"key": member.key, "version": member.version, "weight": member.weight, "sha256": member.sha256}

@@ -15,6 +15,7 @@ and mix-ups; they are no signature, so load only what you trust the source of.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import shutil
@@ -29,7 +30,7 @@ from trader.models.base import model_class
 from trader.models.checksums import check_hashes, content_hash, hash_folder
 from trader.models.ensemble import Ensemble
 
-__all__ = ["is_ensemble", "load_ensemble", "read_manifest", "save_ensemble"]
+__all__ = ["is_ensemble", "load_ensemble", "manifest_digest", "read_manifest", "save_ensemble"]
 
 _MANIFEST = "manifest.json"
 _FORMAT = 1
@@ -122,6 +123,18 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("format") != _FORMAT:
         raise ModelError(f"{path} is not a manifest of format {_FORMAT}")
     return manifest
+
+
+def manifest_digest(folder: Path) -> str:
+    """Return the SHA-256 of the manifest of an ensemble, which has those of its files.
+
+    Raises
+    ------
+    ModelError
+        If the folder holds no ensemble.
+    """
+    read_manifest(folder)
+    return hashlib.sha256((folder / _MANIFEST).read_bytes()).hexdigest()
 
 
 def _manifest(ensemble: Ensemble, files: dict[str, str], metadata: Mapping[str, Any]) -> dict[str, Any]:

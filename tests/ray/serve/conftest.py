@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,10 +46,11 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def app(ray_cluster: RayCluster, model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
     """The application with a challenger and a store, up and ready; stopping it twice does no harm."""
     store_url = f"sqlite:///{tmp_path_factory.mktemp('store')}/trader.db"
+    challenger_dir = shutil.copytree(model_dir, model_dir.parent / "challenger")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRADER_API_TOKEN", TOKEN)
         running = start_app(
-            ServeSettings(port=0, max_rows=64), model_dir, challenger_dir=model_dir, store_url=store_url
+            ServeSettings(port=0, max_rows=64), model_dir, challenger_dir=challenger_dir, store_url=store_url
         )
     yield running
     running.stop()

@@ -11,7 +11,6 @@ import pytest
 from ray import serve as ray_serve
 
 from serve.lifecycle import RunningApp
-from serve.names import CHALLENGER, ENSEMBLE
 from serve.service import EnsembleService
 from tests.ray.serve.conftest import TOKEN
 from trader.core.errors import ServiceUnavailableError
@@ -24,13 +23,13 @@ def test_a_challenger_answers_and_dies_alone(app: RunningApp, service: EnsembleS
     assert app.challenger is not None
     want = service.predict(features)
     assert app.challenger(features).score.tobytes() == want.score.tobytes()
-    pids = {
-        name: ray_serve.get_deployment_handle(name, app.name).probe.remote().result(timeout_s=30)
-        for name in (ENSEMBLE, CHALLENGER)
-    }
-    assert pids[ENSEMBLE] != pids[CHALLENGER]
-    os.kill(pids[CHALLENGER], signal.SIGKILL)
-    with pytest.raises(ServiceUnavailableError, match="the served challenger did not answer within 2 s"):
+    champion, challenger = (
+        ray_serve.get_deployment_handle(predictor.deployment, app.name).probe.remote().result(timeout_s=30)
+        for predictor in (app.predictor, app.challenger)
+    )
+    assert champion != challenger
+    os.kill(challenger, signal.SIGKILL)
+    with pytest.raises(ServiceUnavailableError, match=r"the served ensemble-[0-9a-f]{8} did not answer within 2 s"):
         app.challenger(features)
     assert app.predictor(features).score.tobytes() == want.score.tobytes()
     assert app.predictor.retries == 0

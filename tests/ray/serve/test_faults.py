@@ -18,7 +18,6 @@ import ray
 from ray import serve as ray_serve
 
 from serve.lifecycle import RunningApp
-from serve.names import ENSEMBLE
 from serve.predictor import ServePredictor
 from serve.service import EnsembleService
 from trader.core.errors import ServiceUnavailableError
@@ -28,7 +27,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 def replica_pid(app: RunningApp) -> int:
     """Return the process id of the ensemble's replica, waiting for one that answers."""
-    pid: int = ray_serve.get_deployment_handle(ENSEMBLE, app.name).probe.remote().result(timeout_s=30)
+    pid: int = ray_serve.get_deployment_handle(app.predictor.deployment, app.name).probe.remote().result(timeout_s=30)
     return pid
 
 
@@ -86,7 +85,7 @@ def test_killed_replica_loses_and_alters_nothing(
 
 def test_prediction_in_flight_is_repeated(app: RunningApp, service: EnsembleService, features: np.ndarray) -> None:
     """A replica that dies while it computes costs a retry and not the prediction."""
-    predictor = ServePredictor(app.name, timeout_s=60.0)
+    predictor = ServePredictor(app.name, deployment=app.predictor.deployment, timeout_s=60.0)
     predictor(features)
     block = np.tile(features, (4000, 1, 1))
     replica = psutil.Process(replica_pid(app))
@@ -119,7 +118,7 @@ def test_http_outlives_its_replica(app: RunningApp, service: EnsembleService, fe
 
 def test_deadline_is_kept_when_nobody_answers(app: RunningApp, features: np.ndarray) -> None:
     """A frozen replica ends in ServiceUnavailableError at the deadline, and serves again when it wakes."""
-    predictor = ServePredictor(app.name, timeout_s=2.0)
+    predictor = ServePredictor(app.name, deployment=app.predictor.deployment, timeout_s=2.0)
     predictor(features)
     with frozen(replica_pid(app)):
         started = time.monotonic()

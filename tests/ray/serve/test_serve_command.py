@@ -18,6 +18,7 @@ import pytest
 import yaml
 from ray.serve.schema import ServeDeploySchema
 
+from serve.plan import deployment_of
 from serve.service import EnsembleService
 from tests.support.command import environment
 from trader.models.artifacts import read_manifest, save_ensemble
@@ -113,7 +114,7 @@ def test_up_stands_until_down(
     (application,) = status["applications"]
     assert application["status"] == "RUNNING"
     states = {part["name"]: [r["state"] for r in part["replicas"]] for part in application["deployments"]}
-    assert states == {"ensemble": ["RUNNING"], "ingress": ["RUNNING"]}
+    assert states == {deployment_of(tmp_path / "models"): ["RUNNING"], "ingress": ["RUNNING"]}
 
     again = trader("serve", "up", "--models", str(tmp_path / "models"))
     assert (again.returncode, again.stderr.count("\n")) == (1, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,17 +112,17 @@ def test_errors_are_problems_behind_the_proxy(app: RunningApp, service: Ensemble
 
 
 def test_metrics_join_ingress_and_replica(app: RunningApp, service: EnsembleService, features: np.ndarray) -> None:
-    """One scrape shows what the ingress and the replica count, told apart by process."""
+    """One scrape shows what the ingress and the replicas count, told apart by process; a shadow sees requests late."""
+    _settle(app)
     before = _samples(app)
     app.predictor(features)
     httpx.post(f"{app.url}/v1/predict", json=request_of(service, features[0]))
-    after = _samples(app)
-    assert after["gpt_trader_prediction_rows_total"] - before["gpt_trader_prediction_rows_total"] == 80
-    assert after["gpt_trader_http_requests_total"] - before["gpt_trader_http_requests_total"] == 2
-    assert after["gpt_trader_ensemble_replicas_scraped"] == 1
+    after = _settle(app)
+    assert after["gpt_trader_prediction_rows_total"] - before["gpt_trader_prediction_rows_total"] == 60 + 20 + 20
+    assert after["gpt_trader_ensemble_replicas_scraped"] == 2
     text = httpx.get(f"{app.url}/metrics").text
     processes = {s.labels["process"] for f in text_string_to_metric_families(text) for s in f.samples}
-    assert len(processes) == 2
+    assert len(processes) == 3
 
 
 def test_address_is_the_cluster_s(app: RunningApp, ray_cluster: RayCluster) -> None:
@@ -135,6 +136,15 @@ def test_second_application_is_refused(app: RunningApp, model_dir: Path, feature
         start_app(ServeSettings(port=0), model_dir, name="another")
     assert list(ray_serve.status().applications) == [app.name]
     app.predictor(features)
+
+
+def _settle(app: RunningApp) -> dict[str, float]:
+    """Return the metrics when the shadow has seen what was mirrored to it."""
+    then, now = None, _samples(app)
+    while then != (then := now["gpt_trader_prediction_rows_total"]):
+        time.sleep(0.5)
+        now = _samples(app)
+    return now
 
 
 def _samples(app: RunningApp) -> dict[str, float]:

@@ -14,7 +14,7 @@ from ray.serve.handle import DeploymentHandle
 
 from serve.app import AppArgs, build_app
 from serve.backend import HandleBackend
-from serve.deployments import ensemble_deployment
+from serve.deployments import ensemble_application
 from serve.predictor import ServePredictor
 from serve.service import EnsembleService
 from trader.core.errors import DataError
@@ -23,7 +23,7 @@ from trader.core.errors import DataError
 @pytest.fixture(scope="module")
 def handle(model_dir: Path) -> DeploymentHandle:
     """A handle of the ensemble, in this process."""
-    app = ensemble_deployment(replicas=1, cpus=0.1).bind(str(model_dir))
+    app = ensemble_application(model_dir, weights={}, replicas=1, cpus=0.1, member_timeout_s=0.0)
     return ray_serve.run(app, name="unit", route_prefix=None, _local_testing_mode=True)
 
 
@@ -31,9 +31,9 @@ def test_command_line_arguments_are_parsed(model_dir: Path) -> None:
     """`serve run serve.app:build_app model_dir=… replicas=2` reaches the builder as typed arguments."""
     app = build_as_the_cli_does(build_app, {"model_dir": str(model_dir), "replicas": "2", "max_rows": "10"})
     assert app._bound_deployment.name == "ingress"
-    ensemble = app._bound_deployment.init_args[0]
+    (ensemble,) = app._bound_deployment.init_args[0]
     assert ensemble._bound_deployment.num_replicas == 2
-    assert ensemble._bound_deployment.init_args == (str(model_dir),)
+    assert ensemble._bound_deployment.init_args == (str(model_dir), 0.0)
 
 
 @pytest.mark.parametrize("wrong", [{}, {"model_dir": "x", "replicas": 0}, {"model_dir": "x", "replica": 2}])
@@ -47,7 +47,8 @@ def test_relative_model_dir_is_resolved(model_dir: Path, monkeypatch: pytest.Mon
     """Replicas run in another directory than the caller."""
     monkeypatch.chdir(model_dir.parent)
     app = build_app(AppArgs(model_dir=Path("models")))
-    assert app._bound_deployment.init_args[0]._bound_deployment.init_args == (str(model_dir),)
+    (ensemble,) = app._bound_deployment.init_args[0]
+    assert ensemble._bound_deployment.init_args == (str(model_dir), 0.0)
 
 
 def test_predictor_equals_the_ensemble(handle: DeploymentHandle, model_dir: Path, features: np.ndarray) -> None:

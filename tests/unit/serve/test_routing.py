@@ -46,7 +46,8 @@ class _Model:
 def _router(split: Split, **options: Any) -> tuple[Router, _Model, _Model, HttpMetrics]:
     champion, challenger, metrics = _Model(1.0, "linear@1"), _Model(-2.0, "linear@2"), HttpMetrics()
     as_backends: Any = (champion, challenger)
-    return Router(*as_backends, Challenge(split, **options), metrics), champion, challenger, metrics
+    router = Router(as_backends[0], (as_backends[1], Challenge(split, **options)), metrics=metrics)
+    return router, champion, challenger, metrics
 
 
 def _count(metrics: HttpMetrics, name: str, **labels: str) -> float:
@@ -125,7 +126,7 @@ async def test_over_http(service: EnsembleService, features: np.ndarray, body: d
     """The answer says who scored each symbol; with the same models on both sides no bit differs."""
     backend: Backend = InProcessBackend(service)
     plain, routed = (
-        httpx.AsyncClient(transport=httpx.ASGITransport(create_api(backend, challenger=pair)), base_url="http://test")
+        httpx.AsyncClient(transport=httpx.ASGITransport(create_api(Router(backend, pair))), base_url="http://test")
         for pair in (None, (backend, Challenge(HALF)))
     )
     async with plain, routed:
