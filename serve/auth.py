@@ -89,17 +89,22 @@ class Guard:
         self._credentials = credentials
 
     def needs(self, role: Role) -> Callable[..., None]:
-        """Return a FastAPI dependency that keeps the user's name as `request.state.user`, or answers 401 or 403."""
-        bearer = HTTPBearer(auto_error=False, description=f"A token of role {role.name.lower()} or above.")
+        """Return a FastAPI dependency that keeps the user's name as `request.state.user`, or answers 401 or 403.
+
+        Either way `request.state.caller` says whose token it was, a name and a role, for the audit log.
+        """
+        name = role.name.lower()
+        bearer = HTTPBearer(auto_error=False, scheme_name=name, description=f"A token of role {name} or above.")
 
         def check(request: Request, given: HTTPAuthorizationCredentials | None = Depends(bearer)) -> None:  # noqa: B008
             found = None if given is None else self._find(given.credentials)
+            request.state.caller = (None, None) if found is None else (found.user, found.role.name.lower())
             if found is None:
                 what = "a bearer token is needed" if given is None else "the bearer token is nobody's"
-                detail = f"{what}; {request.method} {request.url.path} changes what is traded"
+                detail = f"{what}; {request.method} {request.url.path} asks for role {name}"
                 raise ProblemError(401, "unauthenticated", detail, headers={"WWW-Authenticate": "Bearer"})
             if found.role < role:
-                detail = f"{found.user} is {found.role.name.lower()}; {role.name.lower()} is needed"
+                detail = f"{found.user} is {found.role.name.lower()}; {name} is needed"
                 raise ProblemError(403, "forbidden", detail)
             request.state.user = found.user
 

@@ -10,11 +10,11 @@ from fastapi import Request
 
 from serve.problems import ProblemError
 
-__all__ = ["DEADLINE_HEADER", "within_deadline"]
+__all__ = ["DEADLINE_HEADER", "LONGEST_MS", "within_deadline"]
 
 DEADLINE_HEADER = "X-Request-Deadline-Ms"
 """Milliseconds, from its arrival, that the client will still wait for the answer."""
-_LONGEST_MS = 3_600_000
+LONGEST_MS = 3_600_000
 
 
 @asynccontextmanager
@@ -30,8 +30,8 @@ async def within_deadline(request: Request) -> AsyncIterator[None]:
     if given is None:
         yield
         return
-    if not given.isascii() or not given.isdigit() or int(given) > _LONGEST_MS:
-        raise ProblemError(400, "invalid-deadline", f"{DEADLINE_HEADER}={given!r} is not 0 to {_LONGEST_MS} ms")
+    if not given.isascii() or not given.isdigit() or int(given) > LONGEST_MS:
+        raise ProblemError(400, "invalid-deadline", f"{DEADLINE_HEADER}={given!r} is not 0 to {LONGEST_MS} ms")
     try:
         async with asyncio.timeout(int(given) / 1000.0):
             if given.strip("0") == "":

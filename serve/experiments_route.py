@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any, ParamSpec, TypeVar
 
-from fastapi import Depends, FastAPI, Path, Request
+from fastapi import Depends, FastAPI, Path, Request, Response
 
 from serve.auth import Guard, Role
 from serve.experiments_schema import (
@@ -44,7 +44,7 @@ class ExperimentDesk:
     """
 
     def __init__(self, store_url: str, registry: RegistrySettings) -> None:
-        self._store_url = store_url
+        self.store_url = store_url
         self._registry = registry
 
     def all(self) -> list[ExperimentSummary]:
@@ -98,7 +98,7 @@ class ExperimentDesk:
 
     @contextmanager
     def _store(self) -> Iterator[Store]:
-        with Store.open(self._store_url) as store:
+        with Store.open(self.store_url) as store:
             yield store
 
 
@@ -118,8 +118,9 @@ def add_experiment_routes(api: FastAPI, desk: ExperimentDesk, guard: Guard) -> N
         return ExperimentState(request_id=request.state.request_id, **await _answer(desk.state, name))
 
     @api.post("/v1/experiments", tags=["experiments"], status_code=201, dependencies=trader)
-    async def register(request: Request, body: ExperimentRequest) -> ExperimentState:
+    async def register(request: Request, body: ExperimentRequest, response: Response) -> ExperimentState:
         """Register an experiment before it begins; what is registered cannot be changed."""
+        response.headers["Location"] = f"/v1/experiments/{body.name}"
         return ExperimentState(
             request_id=request.state.request_id, **await _answer(desk.register, body, request.state.user)
         )

@@ -18,8 +18,14 @@ __all__ = [
     "Reason",
 ]
 
-_Why = Annotated[str, StringConstraints(min_length=1, max_length=1000, strip_whitespace=True)]
-_Ref = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+_Why = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"\S", strip_whitespace=True)]
+_Ref = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+        r"(@(champion|challenger|shadow|(0|[1-9][0-9]{0,8})(\.(0|[1-9][0-9]{0,8})){2}))?$"
+    ),
+]
 
 
 class Reason(Message):

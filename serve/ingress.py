@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import itertools
 
 import numpy as np
 import orjson
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from serve.audit import AuditDesk, AuditTrail
+from serve.audit_route import add_audit_route
 from serve.auth import Guard
 from serve.backend import Backend
 from serve.deadline import within_deadline
 from serve.experiments_route import ExperimentDesk, add_experiment_routes
 from serve.explain_route import add_explain_route
-from serve.metrics import HttpMetrics, merge_expositions
+from serve.metrics import merge_expositions
 from serve.middleware import RequestEnvelope
-from serve.problems import Problem, ProblemError, document_problems, install_problem_handlers
+from serve.openapi import complete_document
+from serve.problems import ProblemError, install_problem_handlers
 from serve.rate_limit import RateLimiter
-from serve.routing import Challenge, Routed, Router
+from serve.routing import Router
 from serve.schema import Health, MemberDescription, ModelsResponse, PredictRequest, PredictResponse
 from trader import __version__
 
@@ -58,11 +64,10 @@ class Limits:
 
 
 def create_api(
-    backend: Backend,
+    backend: Backend | Router,
     limits: Limits | None = None,
     *,
     echo_request_id: bool = True,
-    challenger: tuple[Backend, Challenge] | None = None,
     experiments: ExperimentDesk | None = None,
     guard: Guard | None = None,
 ) -> FastAPI:
@@ -70,26 +75,29 @@ def create_api(
 
     Parameters
     ----------
-    backend : Backend
+    backend : Backend or Router
+        Who answers; a router may be told to ask others, in place.
     limits : Limits, optional
     echo_request_id : bool
         False behind a proxy that answers with `X-Request-ID` itself, as Ray Serve's does.
-    challenger : pair of Backend and Challenge, optional
-        Who else answers predictions, and for which symbols.
     experiments : ExperimentDesk, optional
-        None leaves `/v1/experiments` out.
+        None leaves `/v1/experiments` and `/v1/audit` out.
     guard : Guard, optional
         Who may change them; nobody by default.
     """
     limits = limits or Limits()
-    metrics = HttpMetrics()
+    router = backend if isinstance(backend, Router) else Router(backend)
+    metrics = router.metrics
     api = FastAPI(
         title="GPT-Trader",
         version=__version__,
         description=_DESCRIPTION,
         redoc_url=None,
-        responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
     )
+    if experiments is not None:
+        audit = AuditDesk(experiments.store_url)
+        api.add_middleware(AuditTrail, desk=audit, metrics=metrics)
+        add_audit_route(api, audit, guard or Guard())
     api.add_middleware(
         RequestEnvelope,
         metrics=metrics,
@@ -98,17 +106,16 @@ def create_api(
         echo_request_id=echo_request_id,
     )
     install_problem_handlers(api)
-    document_problems(api)
-    router = None if challenger is None else Router(backend, *challenger, metrics)
-    _add_model_routes(api, backend, limits, router)
-    add_explain_route(api, backend, max_rows=limits.max_rows, max_explained=limits.max_explained)
+    complete_document(api)
+    _add_model_routes(api, router, limits)
+    add_explain_route(api, router, max_rows=limits.max_rows, max_explained=limits.max_explained)
     if experiments is not None:
         add_experiment_routes(api, experiments, guard or Guard())
-    _add_health_routes(api, backend, metrics)
+    _add_health_routes(api, router)
     return api
 
 
-def _add_model_routes(api: FastAPI, backend: Backend, limits: Limits, router: Router | None) -> None:
+def _add_model_routes(api: FastAPI, router: Router, limits: Limits) -> None:
     @api.post("/v1/predict", tags=["models"], response_model=PredictResponse)
     async def predict(request: Request, body: PredictRequest) -> Response:
         """Score one instant: a row of features for each symbol."""
@@ -120,10 +127,7 @@ def _add_model_routes(api: FastAPI, backend: Backend, limits: Limits, router: Ro
             )
         names, panel = tuple(body.feature_names), body.panel()
         async with within_deadline(request):
-            if router is None:
-                routed = Routed(await backend.score(names, panel), ("champion",) * len(body.symbols))
-            else:
-                routed = await router.score(body.symbols, names, panel)
+            routed = await router.score(body.symbols, names, panel)
         prediction = routed.prediction
         members = {key: np.ascontiguousarray(scores[0]) for key, scores in prediction.members.items()}
         answer = {
@@ -142,7 +146,7 @@ def _add_model_routes(api: FastAPI, backend: Backend, limits: Limits, router: Ro
     @api.get("/v1/models", tags=["models"])
     async def models(request: Request) -> ModelsResponse:
         """List the members of the ensemble that answers predictions."""
-        description = await backend.describe()
+        description = await router.champion.describe()
         return ModelsResponse(
             request_id=request.state.request_id,
             feature_names=list(description.feature_names),
@@ -152,7 +156,7 @@ def _add_model_routes(api: FastAPI, backend: Backend, limits: Limits, router: Ro
         )
 
 
-def _add_health_routes(api: FastAPI, backend: Backend, metrics: HttpMetrics) -> None:
+def _add_health_routes(api: FastAPI, router: Router) -> None:
     @api.get("/healthz", tags=["health"])
     async def healthz() -> Health:
         """Answer as long as the HTTP process lives."""
@@ -161,12 +165,13 @@ def _add_health_routes(api: FastAPI, backend: Backend, metrics: HttpMetrics) -> 
     @api.get("/readyz", tags=["health"])
     async def readyz() -> Health:
         """Answer 200 when the models are loaded and have just answered a prediction."""
-        await backend.probe()
+        await router.champion.probe()
         return Health(status="ready")
 
-    @api.get("/metrics", tags=["health"], response_class=Response)
+    @api.get("/metrics", tags=["health"], response_class=PlainTextResponse)
     async def prometheus() -> Response:
-        """Metrics of this process and of every replica of the ensemble, told apart by the label `process`."""
-        replicas = await backend.expositions()
-        metrics.replicas.set(len(replicas))
-        return Response(merge_expositions([metrics.exposition(), *replicas]), media_type=CONTENT_TYPE_LATEST)
+        """Metrics of this process and of every replica that is asked, told apart by the label `process`."""
+        answers = await asyncio.gather(*(backend.expositions() for backend in router.backends.values()))
+        replicas = list(itertools.chain.from_iterable(answers))
+        router.metrics.replicas.set(len(replicas))
+        return Response(merge_expositions([router.metrics.exposition(), *replicas]), media_type=CONTENT_TYPE_LATEST)

@@ -74,6 +74,13 @@ class HttpMetrics(_Registered):
             ("sign",),
             registry=self.registry,
         )
+        self.audited = Counter(
+            f"{_PREFIX}_audit_entries",
+            "Requests for a change by outcome (done, refused, denied, failed), and whether the audit log has them: "
+            "stored, dropped (too many were denied), or failed (the store did not take them).",
+            ("outcome", "kept"),
+            registry=self.registry,
+        )
 
 
 class ServiceMetrics(_Registered):
@@ -88,10 +95,10 @@ class ServiceMetrics(_Registered):
         self.refused = Counter(
             f"{_PREFIX}_prediction_refusals", "Predictions refused because of their input.", registry=self.registry
         )
-        self.failures = Counter(
-            f"{_PREFIX}_member_failures",
-            "Predictions in which a member raised; the others answered without it.",
-            ("member",),
+        self.left_out = Counter(
+            f"{_PREFIX}_member_left_out",
+            "Predictions that the other members answered without one: it failed, was late, or was skipped for that.",
+            ("member", "reason"),
             registry=self.registry,
         )
         self.seconds = Histogram(

@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from trader.core.errors import DataError, OperationError, ServiceUnavailableError
 
@@ -21,8 +22,8 @@ __all__ = [
     "Problem",
     "ProblemDetail",
     "ProblemError",
-    "document_problems",
     "install_problem_handlers",
+    "problem_document",
     "problem_response",
 ]
 
@@ -76,8 +77,22 @@ def problem_response(
     errors: Sequence[ProblemDetail] = (),
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """Return the problem as a response; without a `kind` its type is `about:blank`."""
-    problem = Problem(
+    """Return the problem as a response; the arguments are those of `problem_document`."""
+    problem = problem_document(status, detail, path=path, request_id=request_id, kind=kind, errors=errors)
+    return Response(orjson.dumps(problem.model_dump()), status, headers=headers, media_type=PROBLEM_MEDIA_TYPE)
+
+
+def problem_document(
+    status: int,
+    detail: str,
+    *,
+    path: str,
+    request_id: str,
+    kind: str | None = None,
+    errors: Sequence[ProblemDetail] = (),
+) -> Problem:
+    """Return the problem; without a `kind` its type is `about:blank`."""
+    return Problem(
         type=f"{_TYPE_PREFIX}{kind}" if kind else "about:blank",
         title=kind.replace("-", " ").capitalize() if kind else HTTPStatus(status).phrase,
         status=status,
@@ -86,7 +101,6 @@ def problem_response(
         request_id=request_id,
         errors=list(errors),
     )
-    return Response(orjson.dumps(problem.model_dump()), status, headers=headers, media_type=PROBLEM_MEDIA_TYPE)
 
 
 def install_problem_handlers(app: FastAPI) -> None:
@@ -96,22 +110,6 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(DataError, _on_data_error)
     app.add_exception_handler(ServiceUnavailableError, _on_unavailable)
     app.add_exception_handler(OperationError, _on_operation_error)
-
-
-def document_problems(app: FastAPI) -> None:
-    """Make the OpenAPI document give problems their own media type; FastAPI writes every model as plain JSON."""
-    make_document = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = make_document()
-        for operations in document["paths"].values():
-            for operation in operations.values():
-                for status, response in operation["responses"].items():
-                    if not status.startswith("2") and "application/json" in response.get("content", {}):
-                        response["content"][PROBLEM_MEDIA_TYPE] = response["content"].pop("application/json")
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def _answer(request: Request, status: int, detail: str, **more: Any) -> Response:
@@ -126,7 +124,9 @@ def _on_validation_error(request: Request, error: Exception) -> Response:
     if any(cause["type"] == "json_invalid" for cause in causes):
         return _answer(request, 400, f"the body is not JSON: {causes[0]['ctx']['error']}", kind="malformed-json")
     content_type = request.headers.get("content-type", "")
-    if causes[0]["loc"] == ("body",) and "json" not in content_type.lower():
+    # FastAPI leaves a body of another type as the bytes that it is.
+    unread = isinstance(error.body, bytes) and bool(error.body)
+    if causes[0]["loc"] == ("body",) and (unread or "json" not in content_type.lower()):
         return _answer(request, 415, f"Content-Type is {content_type!r}; application/json is allowed")
     details = [ProblemDetail(pointer=_pointer(cause["loc"]), detail=cause["msg"]) for cause in causes[:_MAX_DETAILS]]
     summary = f"{details[0].pointer}: {details[0].detail}"
@@ -141,7 +141,15 @@ def _on_http_error(request: Request, error: Exception) -> Response:
     if error.status_code == 400 and kind is None:
         kind = "malformed-json"  # FastAPI's answer to bytes that its JSON parser could not even begin with
     headers = dict(error.headers) if error.headers else None
+    if error.status_code == 405:
+        headers = {"Allow": _allowed(request)}
     return _answer(request, error.status_code, str(error.detail), kind=kind, headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    """Return the methods of a path; Starlette would name those of its first route only."""
+    partial = (route for route in request.app.routes if route.matches(request.scope)[0] is Match.PARTIAL)
+    return ", ".join(sorted({method for route in partial for method in getattr(route, "methods", None) or ()}))
 
 
 def _on_data_error(request: Request, error: Exception) -> Response:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from trader import __version__
-from trader.cli import control, data, doctor, experiments, guards, labels, models, panel, run, runs, serve, tune
+from trader.cli import audit, control, data, doctor, experiments, guards, labels, models, panel, run, runs, serve, tune
 from trader.cli.common import err
 from trader.core.errors import TraderError
 
@@ -32,6 +32,7 @@ panel.register(data.app)
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 app.add_typer(experiments.app, name="experiments")
+app.add_typer(audit.app, name="audit")
 app.add_typer(serve.app, name="serve")
 app.add_typer(tune.app, name="tune")
 

@@ -23,6 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from trader.storage.audit_tables import APPEND_ONLY_AUDIT
 from trader.storage.experiment_tables import APPEND_ONLY_EXPERIMENTS
 from trader.storage.metadata import METADATA, ROW_NUMBER
 from trader.storage.registry_tables import APPEND_ONLY_REGISTRY
@@ -40,7 +41,7 @@ __all__ = [
     "runs",
 ]
 
-SCHEMA_REVISION = "0005"
+SCHEMA_REVISION = "0006"
 """The migration that makes exactly these tables."""
 
 
@@ -169,5 +170,6 @@ APPEND_ONLY: tuple[Table, ...] = (
     *(decisions, orders, fills, events, cash_movements),
     *APPEND_ONLY_REGISTRY,
     *APPEND_ONLY_EXPERIMENTS,
+    *APPEND_ONLY_AUDIT,
 )
 """Tables whose rows the database refuses to change or delete."""

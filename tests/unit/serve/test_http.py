@@ -207,6 +207,6 @@ async def test_openapi_documents_problems(client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     assert set(document["paths"]) == {"/v1/predict", "/v1/explain", "/v1/models", "/healthz", "/readyz", "/metrics"}
     responses = document["paths"]["/v1/predict"]["post"]["responses"]
-    assert list(responses["4XX"]["content"]) == [PROBLEM_MEDIA_TYPE]
+    assert list(responses["422"]["content"]) == [PROBLEM_MEDIA_TYPE]
     assert list(responses["200"]["content"]) == ["application/json"]
     assert (await client.get("/docs")).status_code == 200
