@@ -56,7 +56,7 @@ def whole_api(folder: Path) -> tuple[FastAPI, str]:
             registry.register("linear", saved, lineage=lineage, report={}, metrics={}, kind="linear", who="x", why=why)
     api = create_api(
         InProcessBackend(EnsembleService(folder / "models")),
-        Limits(max_rows=64, max_body_bytes=16_384),
+        Limits(max_rows=64, max_body_bytes=2**20),
         experiments=ExperimentDesk(store_url, settings),
         guard=Guard(credentials_from_environment({"ada": "trader", "bob": "viewer"}, TOKENS)),
     )
