@@ -230,9 +230,10 @@ def _finish(run: Prepared, store: Store, status: FinalStatus, hooks: Hooks) -> S
     )
     store.finish_run(plan.run_id, status, time.time_ns(), summary.to_dict())
     if plan.settings.experiment.name:
-        from trader.experiments.actions import record_verdict
+        from trader.experiments.actions import conclude
 
-        record_verdict(store, plan.settings.experiment.name, who="trader", why=f"run {plan.run_id} is {status}")
+        why = f"run {plan.run_id} is {status}"
+        conclude(store, plan.settings.registry, plan.settings.experiment.name, who="trader", why=why)
     return summary
 
 

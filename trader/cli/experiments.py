@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from trader.cli.common import ConfigOption, JsonOption, PresetOption, SetOption, err, out, print_json, read_settings
+from trader.cli.experiments_show import NameArgument, open_store, register
 from trader.cli.models.common import StoreOption, WhoOption, WhyOption, user, when
 
 if TYPE_CHECKING:
-    from trader.experiments.assess import Assessment
-    from trader.experiments.book import Experiment
     from trader.settings import Settings
-    from trader.storage import Store
 
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="Champion against challenger, with evidence.")
+register(app)
 
-NameArgument = Annotated[str, typer.Argument(help="Name of the experiment.")]
 ChampionOption = Annotated[str, typer.Option("--champion", metavar="REF", help="A member of the run: linear@1.2.0.")]
 ChallengerOption = Annotated[str, typer.Option("--challenger", metavar="REF", help="What takes its place.")]
-SplitOption = Annotated[str, typer.Option("--split", help="Champion/challenger[/holdout], in per cent of the symbols.")]
-MetricOption = Annotated[str, typer.Option("--metric", help="pnl: return per decision after costs.")]
 StopOption = Annotated[str, typer.Option("--stop", help="sequential: may be watched; fixed: judged once, at the end.")]
 AlphaOption = Annotated[float, typer.Option("--alpha", help="Chance of a false winner.")]
 HorizonOption = Annotated[int, typer.Option("--horizon", help="Decisions after which it ends.")]
+SplitOption = Annotated[
+    str | None, typer.Option("--split", help="Champion/challenger[/holdout] in per cent of symbols; 90/10 if left out.")
+]
+RampOption = Annotated[str | None, typer.Option("--ramp", help="Steps of the challenger's share: 10,50,100.")]
+CanaryOption = Annotated[float | None, typer.Option("--canary", metavar="PERCENT", help="A small share for good.")]
+ThompsonOption = Annotated[
+    float | None, typer.Option("--thompson", metavar="PERCENT", help="Share by Thompson sampling; the least of either.")
+]
+GateOption = Annotated[int, typer.Option("--gate-every", help="Decisions between changes of the share.")]
+MarginOption = Annotated[
+    float | None,
+    typer.Option("--gate-margin", metavar="BP", help="A ramp rises only if shown to lose less per decision."),
+]
+SeedOption = Annotated[int, typer.Option("--seed", help="Of Thompson sampling.")]
+PolicyOption = Annotated[str, typer.Option("--policy", help="Who promotes: manual, propose or auto.")]
+CooldownOption = Annotated[float, typer.Option("--cooldown", metavar="S", help="Seconds between promotions by auto.")]
 
 
 @app.command()
@@ -38,9 +48,15 @@ def start(
     champion: ChampionOption,
     challenger: ChallengerOption,
     why: WhyOption,
-    split: Annotated[
-        str, typer.Option("--split", help="Champion/challenger[/holdout] in per cent of symbols.")
-    ] = "90/10",
+    split: SplitOption = None,
+    ramp: RampOption = None,
+    canary: CanaryOption = None,
+    thompson: ThompsonOption = None,
+    gate_every: GateOption = 100,
+    gate_margin: MarginOption = None,
+    seed: SeedOption = 0,
+    policy: PolicyOption = "manual",
+    cooldown: CooldownOption = 86_400.0,
     metric: Annotated[str, typer.Option("--metric", help="pnl: return per decision after costs.")] = "pnl",
     stop: StopOption = "sequential",
     alpha: AlphaOption = 0.05,
@@ -54,15 +70,26 @@ def start(
 ) -> None:
     """Register an A/B test: the challenger's scores are traded for its share of the symbols.
 
-    Example: trader experiments start fresh-linear --champion linear@1.0.0 --challenger linear@1.1.0 --why "retrained"
-    """
-    from trader.experiments.spec import parse_split
+    Whatever the share, a challenger that breaks a guardrail loses it for good.
 
-    share, holdout = parse_split(split)
-    fields = {"kind": "ab", "challenger_share": share, "holdout": holdout, "metric": metric, "stop": stop}
+    Example: trader experiments start fresh --champion linear@1.0.0 --challenger linear@1.1.0 --ramp 10,50,100 --why new
+    """
+    from trader.experiments.shares import traffic_fields
+
+    fields = {
+        **traffic_fields(split, ramp, canary, thompson),
+        "gate_every": gate_every,
+        "gate_margin": None if gate_margin is None else gate_margin * 1e-4,
+        "seed": seed,
+        "policy": policy,
+        "cooldown_s": cooldown,
+        "metric": metric,
+        "stop": stop,
+        "alpha": alpha,
+        "horizon": horizon,
+    }
     settings = read_settings(preset, config, assignments, {"store": {"url": store}})
-    refs = (champion, challenger)
-    _register(settings, name, refs, {**fields, "alpha": alpha, "horizon": horizon}, (user(who), why), as_json)
+    _register(settings, name, (champion, challenger), fields, (user(who), why), as_json)
 
 
 @app.command()
@@ -71,6 +98,10 @@ def shadow(
     champion: ChampionOption,
     challenger: ChallengerOption,
     why: WhyOption,
+    policy: PolicyOption = "manual",
+    min_agreement: Annotated[
+        float, typer.Option("--min-agreement", metavar="PERCENT", help="Equal signs that a proposal needs.")
+    ] = 50.0,
     stop: StopOption = "sequential",
     alpha: AlphaOption = 0.05,
     horizon: HorizonOption = 1000,
@@ -85,7 +116,17 @@ def shadow(
 
     Example: trader experiments shadow deep --champion linear@1.0.0 --challenger transformer@1.0.0 --why "any better?"
     """
-    fields = {"kind": "shadow", "challenger_share": 0.0, "stop": stop, "alpha": alpha, "horizon": horizon}
+    from trader.experiments.shares import parse_percent
+
+    fields = {
+        "kind": "shadow",
+        "challenger_share": 0.0,
+        "policy": policy,
+        "min_agreement": parse_percent("min_agreement", min_agreement),
+        "stop": stop,
+        "alpha": alpha,
+        "horizon": horizon,
+    }
     settings = read_settings(preset, config, assignments, {"store": {"url": store}})
     _register(settings, name, (champion, challenger), fields, (user(who), why), as_json)
 
@@ -105,7 +146,7 @@ def list_(
     settings = read_settings(preset, config, assignments, {"store": {"url": store}})
     from trader.experiments.book import ExperimentBook
 
-    with _store(settings) as opened:
+    with open_store(settings) as opened:
         found = ExperimentBook(opened).all()
     if as_json:
         print_json([each.to_dict() for each in found])
@@ -118,31 +159,6 @@ def list_(
         row = (spec.name, spec.kind, spec.champion, spec.challenger, share, each.phase, each.run_id or "-")
         table.add_row(*row, registered, each.said.who)
     out.print(table)
-
-
-@app.command()
-def status(
-    name: NameArgument,
-    preset: PresetOption = None,
-    config: ConfigOption = None,
-    assignments: SetOption = None,
-    store: StoreOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show where an experiment stands; a sequential one may be looked at as often as one likes.
-
-    Example: trader experiments status fresh-linear
-    """
-    settings = read_settings(preset, config, assignments, {"store": {"url": store}})
-    from trader.experiments.actions import look
-
-    with _store(settings) as opened:
-        experiment, found = look(opened, name)
-    if as_json:
-        history = [entry.to_dict() for entry in experiment.entries]
-        print_json({**experiment.to_dict(), "assessment": found.to_dict(), "history": history})
-        return
-    _show(experiment, found)
 
 
 @app.command()
@@ -164,7 +180,7 @@ def promote(
     settings = read_settings(preset, config, assignments, {"store": {"url": store}})
     from trader.experiments.actions import promote as act
 
-    with _store(settings) as opened:
+    with open_store(settings) as opened:
         move = act(opened, settings.registry, name, who=user(who), why=why, force=force)
     _print_move(name, "promoted", move, as_json)
 
@@ -187,7 +203,7 @@ def rollback(
     settings = read_settings(preset, config, assignments, {"store": {"url": store}})
     from trader.experiments.actions import rollback as act
 
-    with _store(settings) as opened:
+    with open_store(settings) as opened:
         move = act(opened, settings.registry, name, who=user(who), why=why)
     _print_move(name, "rolled back", move, as_json)
 
@@ -210,7 +226,7 @@ def stop(
     settings = read_settings(preset, config, assignments, {"store": {"url": store}})
     from trader.experiments.actions import stop as act
 
-    with _store(settings) as opened:
+    with open_store(settings) as opened:
         found = act(opened, name, who=user(who), why=why)
     if as_json:
         print_json({"name": name, "phase": "stopped", "assessment": found.to_dict()})
@@ -218,12 +234,28 @@ def stop(
         err.print(f"{name}: stopped, {found.verdict}: {found.reason}", highlight=False)
 
 
-@contextlib.contextmanager
-def _store(settings: Settings) -> Iterator[Store]:
-    from trader.storage import Store
+@app.command()
+def decide(
+    name: NameArgument,
+    preset: PresetOption = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let the policy that was registered act now, as it does at the end of a run; what it says is kept.
 
-    with Store.open(settings.store_url, synchronous=settings.store.synchronous) as opened:
-        yield opened
+    Example: trader experiments decide fresh-linear
+    """
+    settings = read_settings(preset, config, assignments, {"store": {"url": store}})
+    from trader.experiments.actions import apply_policy
+
+    with open_store(settings) as opened:
+        ruling = apply_policy(opened, settings.registry, name)
+    if as_json:
+        print_json({"name": name, "action": ruling.action, "reason": ruling.reason})
+    else:
+        err.print(f"{name}: {ruling.action}; {ruling.reason}", markup=False, highlight=False)
 
 
 def _register(
@@ -231,31 +263,13 @@ def _register(
 ) -> None:
     from trader.experiments.actions import register
 
-    with _store(settings) as opened:
+    with open_store(settings) as opened:
         spec = register(opened, settings.registry, name, *refs, fields, who=said[0], why=said[1])
     if as_json:
         print_json(spec.to_dict())
         return
     err.print(f"{spec.name}: {spec.champion} against {spec.challenger}, {spec.kind}, registered", highlight=False)
     err.print(f"Run it with: trader run --members …,{spec.champion} --experiment {spec.name}", highlight=False)
-
-
-def _show(experiment: Experiment, found: Assessment) -> None:
-    spec = experiment.spec
-    share = "shadow" if spec.kind == "shadow" else f"{spec.challenger_share:.0%} of the symbols"
-    err.print(f"{spec.name}: {spec.champion} against {spec.challenger}, {share}, {experiment.phase}", highlight=False)
-    table = Table("", "champion", "challenger")
-    table.add_row("return", f"{found.champion.total_return:+.2%}", f"{found.challenger.total_return:+.2%}")
-    table.add_row("largest drawdown", f"{found.champion.drawdown:.2%}", f"{found.challenger.drawdown:.2%}")
-    out.print(table)
-    bounds = f"[{found.low * 1e4:.2f}, {found.high * 1e4:.2f}]"
-    out.print(f"difference per decision: {found.estimate * 1e4:.2f} {bounds} bp", markup=False, highlight=False)
-    agreement = f"same sign {found.sign_agreement:.0%}, rank correlation {found.rank_correlation:.2f}"
-    out.print(f"agreement of the scores: {agreement}", highlight=False)
-    for guardrail in found.guardrails:
-        holds = "holds" if guardrail.holds else "BROKEN"
-        out.print(f"{guardrail.name}: {guardrail.value:.2%}, at most {guardrail.limit:.2%}: {holds}", highlight=False)
-    out.print(f"verdict after {found.n} decisions: {found.verdict}; {found.reason}", markup=False, highlight=False)
 
 
 def _print_move(name: str, what: str, move: Any, as_json: bool) -> None:

@@ -167,7 +167,7 @@ class Decider:
         prediction = champion = self._weights.apply(self._predictor(*seen), panel.ts_ns)
         seq, trial = self.counters.decisions, self._variants
         if trial is not None and trial.is_traded:
-            prediction = trial.score(champion, *seen, panel.ts_ns)
+            prediction = trial.score(champion, *seen, seq, panel)
         for block in self._loop.steps(seq, panel, prediction.score, prediction.members):
             latency_ns = self._clock.now_ns() - arrived_ns if self._clock is not None else None
             self._recorder.add(block, features[row : row + len(block)], latency_ns, batch_seq)
@@ -177,8 +177,8 @@ class Decider:
                 self._on_decisions(block, latency_ns)
         if trial is not None:
             if not trial.is_traded:  # a shadow is asked when all is decided
-                trial.score(champion, *seen, panel.ts_ns)
-            self._recorder.add_marks(trial.trade(seq, panel))
+                trial.score(champion, *seen, seq, panel)
+            self._recorder.add_marks(*trial.trade(seq, panel))
         self._past.add(features)
 
     def _whole(self, own: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trader import __version__
-from trader.core.errors import DataError, SettingsError
+from trader.core.errors import DataError
 from trader.core.protocols import Feed
 from trader.data.feeds import open_feed
 from trader.data.quality import QualityReport
-from trader.engine.challenger import challenger_ensemble
+from trader.engine.challenger import challenger_ensemble, load_challenger, planned_experiment
 from trader.engine.history import FeatureSchema, feature_schema, feed_quality, read_bars, whole_shard
 from trader.engine.members import registered_members
 from trader.engine.plan import RunPlan, make_plan
@@ -73,6 +73,7 @@ def prepare_run(
     """
     report = on_progress or (lambda _stage, _share: None)
     report("loading data", 0.0)
+    experiment = planned_experiment(settings, store)
     feed = open_feed(settings.feed, seed=settings.run.seed)
     plan = make_plan(settings, feed.info, mode=mode, run_id=run_id)
     if plan.settings.feed != settings.feed:
@@ -88,6 +89,9 @@ def prepare_run(
         members = registered_members(past.settings, store, feature_names=schema.names, start_ns=plan.start_ns)
         settings = members.settings
         plan = dataclasses.replace(plan, settings=settings)
+        rival = None
+        if experiment is not None:
+            rival = load_challenger(settings, store, experiment, feature_names=schema.names, start_ns=plan.start_ns)
         trained = train_ensemble(
             past.data,
             settings=settings.models,
@@ -96,16 +100,11 @@ def prepare_run(
             on_progress=report,
         )
         ensemble = trained.ensemble
-        if settings.experiment.name:
-            challenger = challenger_ensemble(settings, store, ensemble, past.data, start_ns=plan.start_ns)
+        if rival is not None:
+            challenger = challenger_ensemble(rival, ensemble, past.data)
         training: dict[str, Any] | None = trained.report.to_dict()
         save_ensemble(ensemble, plan.model_dir, {"training": training, "data": feed.info.fingerprint})
     else:
-        if settings.experiment.name:
-            raise SettingsError(
-                f"experiment.name={settings.experiment.name!r} is not allowed with models.load_from: "
-                "the challenger is weighed by what both variants say of the training data"
-            )
         schema = feature_schema(whole_shard(feed, settings), len(feed.info.universe))
         settings = with_annual_scale(settings, np.unique(read_bars(feed, settings).ts_ns))
         models = settings.models.model_copy(update={"load_from": folder.resolve()})

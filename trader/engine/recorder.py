@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from trader.core.decision import DecisionBlock
 from trader.core.events import trace_id_of
-from trader.storage import Store, VariantMark
+from trader.storage import ShareChange, Store, VariantMark
 
 __all__ = ["Recorder"]
 
@@ -44,6 +44,7 @@ class Recorder:
         self._features: list[NDArray[np.float64] | None] = []
         self._feed_seq: list[int | None] = []
         self._marks: list[VariantMark] = []
+        self._shares: list[ShareChange] = []
 
     @property
     def is_due(self) -> bool:
@@ -66,9 +67,10 @@ class Recorder:
         self._features += [seen if kept else None for seen, kept in zip(features, keep, strict=True)]
         self._feed_seq += [feed_seq] * count
 
-    def add_marks(self, marks: Sequence[VariantMark]) -> None:
-        """Keep the equity of an experiment's variants after decisions that are added before the next commit."""
+    def add_marks(self, marks: Sequence[VariantMark], shares: Sequence[ShareChange]) -> None:
+        """Keep what became of an experiment's variants in decisions that are added before the next commit."""
         self._marks += marks
+        self._shares += shares
 
     def commit(self, loop_state: Mapping[str, Any]) -> None:
         """Write everything kept and the state, in one transaction."""
@@ -81,7 +83,8 @@ class Recorder:
             features=self._features,
             feed_seq=self._feed_seq,
             marks=self._marks,
+            shares=self._shares,
         )
-        self._marks = []
+        self._marks, self._shares = [], []
         self._blocks, self._count = [], 0
         self._traces, self._latency, self._features, self._feed_seq = [], [], [], []

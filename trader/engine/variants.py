@@ -2,8 +2,8 @@
 
 Each virtual portfolio is a decision loop of its own, with the sizing, risk gate, paper broker and costs of the run,
 and trades the scores of one variant for all symbols. Their returns at the same instants are what the variants are
-compared by: symbols and market are the same, so the difference is the models'. Nothing of it reaches the loop that
-trades.
+compared by: symbols and market are the same, so the difference is the models'. All of it that reaches the loop that
+trades is the challenger's share, which may depend on how the virtual portfolios did in the decisions before.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from trader.core.protocols import Prediction, Predictor
 from trader.experiments.assignment import Variant, assign
 from trader.experiments.breaker import CircuitBreaker
 from trader.experiments.spec import ExperimentSpec
+from trader.experiments.traffic import Traffic
 from trader.models.weights import WeightSchedule
 from trader.pipeline import DecisionLoop
-from trader.storage import VariantMark
+from trader.storage import ShareChange, VariantMark
 from trader.storage.codec import null_nan
 from trader.validation.ic import information_coefficient
 
@@ -56,13 +57,19 @@ class Variants:
         weights: WeightSchedule | None = None,
     ) -> None:
         self._challenger = spec.challenger
-        self._mine = assign(symbols, spec.split) == Variant.CHALLENGER
+        self._symbols = symbols
+        self._split = spec.split
+        self._masks: dict[float, NDArray[np.bool_]] = {}
+        self._traffic = Traffic(spec, len(symbols))
         self._predictor = predictor
         self._loops = loops
         self._weights = weights or WeightSchedule()
         self._breaker = CircuitBreaker()
         self._said: tuple[FloatArray, FloatArray] = (np.empty((0, 0)), np.empty((0, 0)))
         self._followed: FloatArray = np.empty((0, 0))
+        self._answered = False
+        self._marks: list[VariantMark] = []
+        self._changes: list[ShareChange] = []
         self.is_traded = spec.kind == "ab"
         """Whether the challenger's scores are traded for its share; a shadow's never are."""
         self.unanswered = 0
@@ -73,7 +80,14 @@ class Variants:
         """Instants that the challenger looks at."""
         return self._predictor.context
 
-    def score(self, champion: Prediction, features: FloatArray, n_context: int, ts_ns: NDArray[np.int64]) -> Prediction:
+    @property
+    def share(self) -> float:
+        """The challenger's share of the symbols at the next decision."""
+        return self._traffic.share
+
+    def score(
+        self, champion: Prediction, features: FloatArray, n_context: int, seq: int, panel: BarPanel
+    ) -> Prediction:
         """Ask the challenger too; return what to trade if it is traded. What ails it changes nothing for the champion.
 
         Parameters
@@ -82,19 +96,37 @@ class Variants:
             What the champion said of the same instants.
         features : ndarray of shape (n_context + n_slices, n_symbols, n_features)
         n_context : int
-        ts_ns : ndarray of shape (n_slices,)
+        seq : int
+            Number of the first decision.
+        panel : BarPanel
+            Of n_slices instants.
         """
-        answer = self._ask(features, n_context, ts_ns, champion.score.shape)
+        answer = self._ask(features, n_context, panel.ts_ns, champion.score.shape)
+        self._answered = answer is not None
         if answer is None:
-            self.unanswered += len(ts_ns)
+            self.unanswered += len(panel)
             unknown = np.full(champion.score.shape, np.nan)
-            answer, traded = Prediction(unknown, {self._challenger: unknown}), champion.score
-            self._followed = champion.score
-        else:
-            traded = np.where(self._mine, answer.score, champion.score)
-            self._followed = answer.score
+            answer = Prediction(unknown, {self._challenger: unknown})
+        self._followed = answer.score if self._answered else champion.score
         self._said = (champion.score, answer.score)
+        traded = np.where(self._owned(seq, panel), self._followed, champion.score)
         return Prediction(traded, {**champion.members, self._challenger: answer.members[self._challenger]})
+
+    def _owned(self, seq: int, panel: BarPanel) -> NDArray[np.bool_]:
+        """Return which symbols are the challenger's, shape (n_slices, n_symbols).
+
+        The share of an instant may depend on how the instant before came out, so of several the virtual portfolios
+        have to go first; of one, as in a run that keeps up, they go when it is decided.
+        """
+        if len(panel) == 1:
+            return self._mine(self._traffic.share)[None]
+        self._follow(seq, panel)
+        return np.array([self._mine(mark.share or 0.0) for mark in self._marks])
+
+    def _mine(self, share: float) -> NDArray[np.bool_]:
+        if share not in self._masks:
+            self._masks[share] = assign(self._symbols, self._split.at(share)) == Variant.CHALLENGER
+        return self._masks[share]
 
     def _ask(
         self, features: FloatArray, n_context: int, ts_ns: NDArray[np.int64], shape: tuple[int, ...]
@@ -116,22 +148,38 @@ class Variants:
         for loop in self._loops:
             loop.warm_up(panel)
 
-    def trade(self, seq: int, panel: BarPanel) -> list[VariantMark]:
+    def trade(self, seq: int, panel: BarPanel) -> tuple[list[VariantMark], list[ShareChange]]:
         """Trade what `score` has just heard of both for all symbols; return a mark of each decision from `seq` on.
 
-        Where the challenger did not answer, its portfolio follows the champion, as the run does.
+        Where the challenger did not answer, its portfolio follows the champion, as the run does. The changes of the
+        challenger's share that followed from it are returned too.
         """
+        if not self._marks:
+            self._follow(seq, panel)
+        marks, changes, self._marks, self._changes = self._marks, self._changes, [], []
+        return marks, changes
+
+    def _follow(self, seq: int, panel: BarPanel) -> None:
+        """Trade the virtual portfolios, and let the share move by what became of each decision."""
         equity = [
             np.concatenate([block.equity for block in loop.steps(seq, panel, score, {})]).tolist()
             for loop, score in zip(self._loops, (self._said[0], self._followed), strict=True)
         ]
         agreement, correlation = null_nan(_sign_agreement(*self._said)), null_nan(_rank_correlation(*self._said))
-        return list(map(VariantMark, range(seq, seq + len(panel)), *equity, agreement, correlation))
+        for row, known in enumerate(zip(*equity, agreement, correlation, strict=True)):
+            champion, challenger, sign, rank = known
+            share = self._traffic.share
+            units = int(self._mine(share).sum()) if self._answered else 0
+            mark = VariantMark(seq + row, champion, challenger, sign, rank, share, units, self._answered)
+            self._marks.append(mark)
+            if (change := self._traffic.take(mark)) is not None:
+                self._changes.append(change)
 
     def state(self) -> dict[str, Any]:
         """Return everything needed to go on, ready for JSON."""
         return {
             "unanswered": self.unanswered,
+            "traffic": self._traffic.state(),
             "breaker": self._breaker.state(),
             "loops": [loop.state() for loop in self._loops],
         }
@@ -139,6 +187,7 @@ class Variants:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` returned."""
         self.unanswered = int(state["unanswered"])
+        self._traffic.restore(state["traffic"])
         self._breaker.restore(state["breaker"])
         for loop, kept in zip(self._loops, state["loops"], strict=True):
             loop.restore(kept)

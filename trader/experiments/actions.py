@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from trader.core.errors import ConflictError
+from trader.core.clock import Clock, SystemClock
+from trader.core.errors import ConflictError, NotFoundError
 from trader.experiments.assess import Assessment, assess
-from trader.experiments.book import Experiment, ExperimentBook
+from trader.experiments.book import Experiment, ExperimentBook, Happening
+from trader.experiments.policy import Ruling, rule
 from trader.experiments.spec import ExperimentSpec
 from trader.registry import Registry
 from trader.registry.records import AliasMove
@@ -15,7 +18,7 @@ from trader.settings import RegistrySettings
 from trader.storage import Store
 from trader.validation.experiments import Verdict
 
-__all__ = ["look", "promote", "record_verdict", "register", "rollback", "stop"]
+__all__ = ["apply_policy", "conclude", "look", "promote", "record_verdict", "register", "rollback", "stop"]
 
 
 def register(
@@ -55,8 +58,11 @@ def register(
 def look(store: Store, name: str) -> tuple[Experiment, Assessment]:
     """Return an experiment and where it stands; an unknown one raises NotFoundError."""
     experiment = ExperimentBook(store).get(name)
-    marks = [] if experiment.run_id is None else store.variant_marks(experiment.run_id)
-    return experiment, assess(experiment.spec, marks)
+    if experiment.run_id is None:
+        return experiment, assess(experiment.spec, ())
+    return experiment, assess(
+        experiment.spec, store.variant_marks(experiment.run_id), store.run(experiment.run_id).symbols
+    )
 
 
 def promote(
@@ -117,3 +123,44 @@ def record_verdict(store: Store, name: str, *, who: str, why: str) -> Assessment
     experiment, found = look(store, name)
     ExperimentBook(store).add(name, "verdict", found.to_dict(), who=who, why=why, run_id=experiment.run_id)
     return found
+
+
+def conclude(store: Store, settings: RegistrySettings, name: str, *, who: str, why: str) -> Assessment:
+    """Record the verdict of a run that ended, and let the experiment's policy act on it."""
+    found = record_verdict(store, name, who=who, why=why)
+    apply_policy(store, settings, name)
+    return found
+
+
+def apply_policy(store: Store, settings: RegistrySettings, name: str, *, clock: Clock | None = None) -> Ruling:
+    """Do what the policy of an experiment says now, and write it into the book with its evidence.
+
+    What the registry refuses (a SUSPECT report, no champion to go back to) is held, with its reason. A manual policy
+    writes nothing. An unknown experiment raises NotFoundError.
+    """
+    experiment, found = look(store, name)
+    registry, now_ns = Registry.of(store, settings), (clock or SystemClock()).now_ns()
+    moved_ns = _champion_since(registry, experiment.spec.challenger.partition("@")[0])
+    ruling = rule(experiment, found, now_ns=now_ns, moved_ns=moved_ns)
+    try:
+        if ruling.action == "promote":
+            promote(store, settings, name, who="policy", why=ruling.reason)
+        elif ruling.action == "roll back":
+            rollback(store, settings, name, who="policy", why=ruling.reason)
+    except ConflictError as error:
+        ruling = Ruling("hold", f"to {ruling.action} was refused: {error}")
+    if experiment.spec.policy != "manual" and ruling.action in ("hold", "propose"):
+        kind: Happening = "proposed" if ruling.action == "propose" else "held"
+        evidence = found.to_dict() | dataclasses.asdict(ruling)
+        ExperimentBook(store).add(name, kind, evidence, who="policy", why=ruling.reason, run_id=experiment.run_id)
+    return ruling
+
+
+def _champion_since(registry: Registry, model: str) -> int | None:
+    """Return when the champion of a model last changed, None if it has none."""
+    try:
+        champion = registry.resolve(f"{model}@champion")
+    except NotFoundError:
+        return None
+    given = (each.ts_ns for each in registry.history(champion) if each.what == "alias" and each.after == "champion")
+    return max(given, default=None)

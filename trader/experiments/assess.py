@@ -10,18 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trader.experiments.guardrails import MAX_DRAWDOWN_EXCESS, MAX_UNANSWERED, Guardrail, broken_text, was_answered
+from trader.experiments.ratio import MISMATCH, SampleRatio, sample_ratio
 from trader.experiments.spec import ExperimentSpec
 from trader.storage import VariantMark
 from trader.validation.experiments import ExperimentPlan, SequentialComparison, Verdict, hac_test, judge
 
-__all__ = ["MAX_DRAWDOWN_EXCESS", "MAX_UNANSWERED", "Assessment", "Guardrail", "VariantFigures", "assess", "plan_of"]
+__all__ = ["Assessment", "VariantFigures", "assess", "plan_of"]
 
 FloatArray = NDArray[np.float64]
 
-MAX_DRAWDOWN_EXCESS = 0.05
-"""How much deeper than the champion's the challenger's drawdown may be, as a fraction of equity."""
-MAX_UNANSWERED = 0.01
-"""Share of the instants that the challenger may leave unanswered."""
 _BLOCK = 20
 _LOOKS = 10
 
@@ -35,20 +33,6 @@ class VariantFigures:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Guardrail:
-    """A limit that a challenger must keep whatever it earns."""
-
-    name: str
-    value: float
-    limit: float
-
-    @property
-    def holds(self) -> bool:
-        """Whether it is kept."""
-        return self.value <= self.limit
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
 class Assessment:
     """Where an experiment stands.
 
@@ -57,7 +41,8 @@ class Assessment:
     n : int
         Decisions so far.
     verdict : {"pass", "fail", "inconclusive"}
-        A pass needs a win on the metric and every guardrail; no data never passes.
+        A pass needs a win on the metric and every guardrail; no data never passes, and neither does a challenger
+        that was rolled back. A sample ratio mismatch leaves everything open.
     reason : str
     is_final : bool
         Whether further decisions cannot change it.
@@ -67,6 +52,12 @@ class Assessment:
         Of no difference. NaN where it is not known yet.
     champion, challenger : VariantFigures
     guardrails : tuple of Guardrail
+    sample_ratio : SampleRatio or None
+        None where nothing was split, or the marks do not say.
+    share : float
+        The challenger's share of the symbols at the last decision.
+    rolled_back_at : int or None
+        The first decision that the run left the challenger none of.
     sign_agreement, rank_correlation : float
         Means over the decisions that have them; NaN if none has.
     """
@@ -82,6 +73,9 @@ class Assessment:
     champion: VariantFigures
     challenger: VariantFigures
     guardrails: tuple[Guardrail, ...]
+    sample_ratio: SampleRatio | None
+    share: float
+    rolled_back_at: int | None
     sign_agreement: float
     rank_correlation: float
 
@@ -102,7 +96,7 @@ def plan_of(spec: ExperimentSpec) -> ExperimentPlan:
     )
 
 
-def assess(spec: ExperimentSpec, marks: Sequence[VariantMark]) -> Assessment:
+def assess(spec: ExperimentSpec, marks: Sequence[VariantMark], symbols: Sequence[str] = ()) -> Assessment:
     """Judge an experiment by what is known.
 
     Parameters
@@ -110,6 +104,8 @@ def assess(spec: ExperimentSpec, marks: Sequence[VariantMark]) -> Assessment:
     spec : ExperimentSpec
     marks : sequence of VariantMark
         In order; those after the horizon of the experiment do not count.
+    symbols : sequence of str, optional
+        Of the run. Without them the sample ratio stays unknown.
     """
     used = marks[: spec.horizon + 1]
     equity = np.array([(mark.champion, mark.challenger) for mark in used], np.float64).reshape(-1, 2)
@@ -117,14 +113,20 @@ def assess(spec: ExperimentSpec, marks: Sequence[VariantMark]) -> Assessment:
     answered = [mark.sign_agreement for mark in used if mark.sign_agreement is not None]
     guardrails = (
         Guardrail("drawdown beyond the champion's", _excess_drawdown(equity), MAX_DRAWDOWN_EXCESS),
-        Guardrail("unanswered", 1.0 - len(answered) / len(used) if used else 0.0, MAX_UNANSWERED),
+        Guardrail("unanswered", _mean([not was_answered(mark) for mark in used]) if used else 0.0, MAX_UNANSWERED),
     )
     found = _sequential(spec, returns) if spec.stop == "sequential" else _fixed(spec, returns)
     verdict, reason, is_final, interval, p_value = found
-    broken = [guardrail for guardrail in guardrails if not guardrail.holds]
-    if broken and verdict is Verdict.PASS:
-        verdict = Verdict.FAIL
-        reason += "; but " + "; ".join(f"{each.name} is {each.value:.2%}, above {each.limit:.2%}" for each in broken)
+    rolled_back_at = next((mark.seq for mark in marks if mark.share == 0.0), None) if spec.kind == "ab" else None
+    objections = [broken_text(guardrails)] if broken_text(guardrails) else []
+    if rolled_back_at is not None:
+        objections.append(f"the challenger was rolled back before decision {rolled_back_at}")
+    if objections and verdict is Verdict.PASS:
+        verdict, reason = Verdict.FAIL, f"{reason}; but {'; '.join(objections)}"
+    ratio = sample_ratio(spec, symbols, used) if symbols else None
+    if ratio is not None and not ratio.holds:
+        verdict, is_final = Verdict.INCONCLUSIVE, False
+        reason = f"sample ratio mismatch: {ratio}, below {MISMATCH:g}"
     return Assessment(
         n=max(len(used) - 1, 0),
         verdict=verdict,
@@ -137,6 +139,9 @@ def assess(spec: ExperimentSpec, marks: Sequence[VariantMark]) -> Assessment:
         champion=_figures(equity[:, 0]),
         challenger=_figures(equity[:, 1]),
         guardrails=guardrails,
+        sample_ratio=ratio,
+        share=next((mark.share for mark in reversed(marks) if mark.share is not None), spec.split.challenger),
+        rolled_back_at=rolled_back_at,
         sign_agreement=_mean(answered),
         rank_correlation=_mean([mark.rank_correlation for mark in used if mark.rank_correlation is not None]),
     )

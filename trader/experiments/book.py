@@ -20,7 +20,8 @@ from trader.storage.experiment_tables import experiment_events, experiments
 __all__ = ["Entry", "ExperimentBook", "Experiment", "Happening", "Phase"]
 
 Phase = Literal["registered", "running", "judged", "stopped", "promoted", "rolled back"]
-Happening = Literal["joined", "verdict", "stopped", "promoted", "rolled_back"]
+Happening = Literal["joined", "share", "verdict", "held", "proposed", "stopped", "promoted", "rolled_back"]
+"""`share`: the run gave the challenger another share; `held` and `proposed`: what the policy said."""
 
 _PHASE_AFTER: Mapping[str, Phase] = {
     "joined": "running",
@@ -29,6 +30,7 @@ _PHASE_AFTER: Mapping[str, Phase] = {
     "promoted": "promoted",
     "rolled_back": "rolled back",
 }
+_ENDED = ("stopped", "promoted", "rolled back")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,14 +73,36 @@ class Experiment:
 
     @property
     def phase(self) -> Phase:
-        """How far it has come."""
-        phases = [_PHASE_AFTER[entry.kind] for entry in self.entries if entry.kind in _PHASE_AFTER]
-        return phases[-1] if phases else "registered"
+        """How far it has come; a verdict does not reopen what has ended."""
+        phase: Phase = "registered"
+        for entry in self.entries:
+            if entry.kind in _PHASE_AFTER and not (entry.kind == "verdict" and phase in _ENDED):
+                phase = _PHASE_AFTER[entry.kind]
+        return phase
 
     @property
     def run_id(self) -> str | None:
         """The run that it is part of; None before one has joined it."""
         return next((entry.run_id for entry in self.entries if entry.kind == "joined"), None)
+
+    @property
+    def shares(self) -> tuple[Entry, ...]:
+        """Changes of the challenger's share inside the run."""
+        return tuple(entry for entry in self.entries if entry.kind == "share")
+
+    @property
+    def proposal(self) -> Entry | None:
+        """The policy's proposal to promote that nobody has answered, by a promotion or a stop; None without one."""
+        kinds = [entry.kind for entry in self.entries]
+        if "proposed" not in kinds or self.phase in _ENDED:
+            return None
+        return self.entries[kinds.index("proposed")]
+
+    @property
+    def was_forced(self) -> bool:
+        """Whether it was promoted without a verdict of pass."""
+        promoted = [entry for entry in self.entries if entry.kind == "promoted"]
+        return bool(promoted) and bool(promoted[-1].payload.get("forced"))
 
     @property
     def verdict(self) -> Mapping[str, Any] | None:

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from trader.experiments.assess import Assessment, assess
+from trader.experiments.actions import look
+from trader.experiments.assess import Assessment, plan_of
 from trader.experiments.assignment import Variant, assign
-from trader.experiments.book import ExperimentBook
+from trader.experiments.book import Experiment
 from trader.experiments.spec import ExperimentSpec
+from trader.experiments.wording import schedule_text
 from trader.reporting import formats as fmt
 from trader.reporting.panels import variants_panel
+from trader.reporting.panels_experiment import evidence_panel, traffic_panel
 from trader.reporting.plots import Plot, make_plot
 from trader.reporting.sections import Grid
-from trader.storage import DecisionTable, Store
+from trader.storage import DecisionTable, Store, VariantMark
+from trader.validation.slope import calibration_slopes
 
-__all__ = ["ExperimentPart", "experiment_part"]
+__all__ = ["ExperimentPart", "experiment_part", "verdict_grid"]
+
+FloatArray = NDArray[np.float64]
+_NAMES = tuple(variant.name.lower() for variant in Variant)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -28,25 +36,29 @@ class ExperimentPart:
     Parameters
     ----------
     grids : tuple of Grid
-    plot : Plot
-        Of the virtual portfolios.
-    variants : ndarray of shape (n_symbols,)
-        Who scored each symbol, by name.
+    plots : tuple of Plot
+        Of the virtual portfolios, the evidence and the share.
+    variants : ndarray of shape (n_decisions, n_symbols), int8
+        The `Variant` that each symbol belonged to.
     """
 
     grids: tuple[Grid, ...]
-    plot: Plot
-    variants: tuple[str, ...]
+    plots: tuple[Plot, ...]
+    variants: NDArray[np.int8]
 
     def label(self, signals: pa.Table) -> pa.Table:
-        """Return signals, which name every symbol at each instant in turn, with the variant that scored them."""
-        names = pa.array(self.variants, pa.string())
-        rows = np.tile(np.arange(len(self.variants)), signals.num_rows // max(len(self.variants), 1))
-        return signals.append_column("variant", names.take(pa.array(rows)))
+        """Return signals, which name every symbol at each decision in turn, with the variant that it belonged to."""
+        names = pa.array(_NAMES, pa.string())
+        return signals.append_column("variant", names.take(pa.array(self.variants.reshape(-1))))
 
 
 def experiment_part(
-    store: Store, run_id: str, name: str, decisions: DecisionTable, pnl_by_symbol: Mapping[str, float]
+    store: Store,
+    run_id: str,
+    name: str,
+    decisions: DecisionTable,
+    outcome: FloatArray,
+    pnl_by_symbol: Mapping[str, float],
 ) -> ExperimentPart:
     """Return what the report of a run shows of its experiment.
 
@@ -56,34 +68,65 @@ def experiment_part(
     run_id, name : str
         Of the run and the experiment.
     decisions : DecisionTable
+    outcome : ndarray of shape (n_decisions, n_symbols)
+        What the models had been trained to predict; NaN where unknown.
     pnl_by_symbol : mapping of str to float
         Of the portfolio that was traded, after costs, every symbol of the run.
     """
-    spec = ExperimentBook(store).get(name).spec
-    marks = store.variant_marks(run_id)
-    found = assess(spec, marks)
-    symbols = store.run(run_id).symbols
-    variants = tuple(Variant(number).name.lower() for number in assign(symbols, spec.split).tolist())
+    experiment, found = look(store, name)
+    spec, marks, symbols = experiment.spec, store.variant_marks(run_id), store.run(run_id).symbols
+    variants = _variants(spec, symbols, marks, decisions)
+    grids = [verdict_grid(experiment, found), _figures_grid(found), _calibration_grid(spec, decisions, outcome)]
+    if experiment.shares:
+        grids.append(_shares_grid(experiment))
+    grids.append(_traded_grid(symbols, variants, pnl_by_symbol))
+    return ExperimentPart(tuple(grids), _plots(spec, marks, decisions), variants)
+
+
+def _variants(
+    spec: ExperimentSpec, symbols: Sequence[str], marks: Sequence[VariantMark], decisions: DecisionTable
+) -> NDArray[np.int8]:
+    """Return whose each symbol was at each decision; shape (n_decisions, n_symbols)."""
+    shares = {mark.seq: mark.share for mark in marks}
+    rows: dict[float | None, NDArray[np.int8]] = {}
+    for share in {None, *shares.values()}:
+        rows[share] = assign(symbols, spec.split if share is None else spec.split.at(share))
+    found = [rows[shares.get(seq)] for seq in decisions.seq.tolist()]
+    return np.array(found, np.int8).reshape(len(decisions), len(symbols))
+
+
+def _plots(spec: ExperimentSpec, marks: Sequence[VariantMark], decisions: DecisionTable) -> tuple[Plot, ...]:
     seqs = np.searchsorted(decisions.seq, [mark.seq for mark in marks])
     curves = np.array([(mark.champion, mark.challenger) for mark in marks], np.float64).reshape(-1, 2)
-    plot = make_plot(
-        "variants",
-        "Champion and challenger",
-        "Virtual portfolios that trade each variant's scores for all symbols, after costs.",
-        variants_panel(decisions.ts_ns[seqs], curves[:, 0], curves[:, 1]),
-    )
-    earned = {
-        variant: sum(
-            pnl_by_symbol.get(symbol, 0.0) for symbol, own in zip(symbols, variants, strict=True) if own == variant
-        )
-        for variant in dict.fromkeys(variants)
-    }
-    return ExperimentPart(
-        (_verdict_grid(spec, found), _figures_grid(found), _traded_grid(variants, earned)), plot, variants
+    shares = np.array([np.nan if mark.share is None else mark.share for mark in marks], np.float64)
+    returns = (curves[1:] / curves[:-1] - 1.0)[: spec.horizon]
+    ts_ns = decisions.ts_ns[seqs]
+    evidence = evidence_panel(plan_of(spec), ts_ns[1:], returns[:, 1] - returns[:, 0])
+    return (
+        make_plot(
+            "variants",
+            "Champion and challenger",
+            "Virtual portfolios that trade each variant's scores for all symbols, after costs.",
+            variants_panel(ts_ns, curves[:, 0], curves[:, 1]),
+        ),
+        make_plot(
+            "evidence",
+            "Difference per decision",
+            f"With an interval that holds over all looks together, {1.0 - spec.alpha:.0%}.",
+            evidence,
+        ),
+        make_plot(
+            "traffic",
+            "The challenger's share",
+            f"Of the symbols that are traded: {schedule_text(spec)}.",
+            traffic_panel(ts_ns, shares),
+        ),
     )
 
 
-def _verdict_grid(spec: ExperimentSpec, found: Assessment) -> Grid:
+def verdict_grid(experiment: Experiment, found: Assessment) -> Grid:
+    """Return the plan of an experiment, and where it stands."""
+    spec = experiment.spec
     bounds = fmt.interval((1e4 * found.low, 1e4 * found.high))
     limits = (
         (each.name.capitalize(), f"{fmt.percent(each.value, 2)} of {fmt.percent(each.limit, 2)} allowed")
@@ -97,6 +140,10 @@ def _verdict_grid(spec: ExperimentSpec, found: Assessment) -> Grid:
             ("P-value", fmt.number(found.p_value, 3)),
             ("Judged", f"{spec.stop}, at a level of {spec.alpha:g}, within {fmt.plural(spec.horizon, 'decision')}"),
             *limits,
+            ("Traffic", schedule_text(spec)),
+            ("Share now", fmt.percent(found.share)),
+            ("Sample ratio", str(found.sample_ratio or fmt.DASH)),
+            ("Policy", spec.policy + ("" if experiment.proposal is None else "; a promotion is proposed")),
             ("Same sign of scores", fmt.percent(found.sign_agreement)),
             ("Rank correlation of scores", fmt.number(found.rank_correlation)),
         ),
@@ -115,6 +162,28 @@ def _figures_grid(found: Assessment) -> Grid:
     )
 
 
-def _traded_grid(variants: tuple[str, ...], earned: Mapping[str, float]) -> Grid:
-    rows = ((name, fmt.count(variants.count(name)), fmt.money(pnl, signed=True)) for name, pnl in earned.items())
+def _calibration_grid(spec: ExperimentSpec, decisions: DecisionTable, outcome: FloatArray) -> Grid:
+    known = [ref for ref in (spec.champion, spec.challenger) if ref in decisions.members]
+    slopes = calibration_slopes([decisions.members[ref] for ref in known], outcome)
+    rows = (
+        (ref, fmt.number(each.slope), fmt.interval((each.low, each.high)), fmt.count(each.n_pairs))
+        for ref, each in zip(known, slopes, strict=True)
+    )
+    return Grid("Calibration: outcome per unit of score, ideally 1", tuple(rows), ("", "slope", "95 %", "pairs"))
+
+
+def _shares_grid(experiment: Experiment) -> Grid:
+    rows = (
+        (f"{entry.payload['seq']:,}", fmt.percent(entry.payload["share"]), entry.said.why)
+        for entry in experiment.shares
+    )
+    return Grid("The challenger's share", tuple(rows), ("from decision", "share", "why"))
+
+
+def _traded_grid(symbols: Sequence[str], variants: NDArray[np.int8], pnl_by_symbol: Mapping[str, float]) -> Grid:
+    earned: dict[str, list[float]] = {}
+    for symbol, own in zip(symbols, variants.T, strict=True):
+        held = [_NAMES[code] for code in np.unique(own)]
+        earned.setdefault(" and ".join(held), []).append(pnl_by_symbol.get(symbol, 0.0))
+    rows = ((name, fmt.count(len(pnl)), fmt.money(sum(pnl), signed=True)) for name, pnl in earned.items())
     return Grid("The traded portfolio by variant", tuple(rows), ("scored by", "symbols", "P&L after costs"))

@@ -97,8 +97,8 @@ def write_run(
         # Not above: it reaches for scipy, which the actors that import this package can do without.
         from trader.reporting.experiment import experiment_part
 
-        part = experiment_part(store, run_id, experiment, data.decisions, summary.pnl_by_symbol)
-        plots, extras = [*plots, part.plot], {**extras, "experiment": part.grids}
+        part = experiment_part(store, run_id, experiment, data.decisions, signals.outcome, summary.pnl_by_symbol)
+        plots, extras = [*plots, *part.plots], {**extras, "experiment": part.grids}
         signals_table = part.label(signals_table)
     page = render_html(summary, data.record, plots, extras).encode()
     picture = equity_png(curves)

@@ -51,7 +51,8 @@ def test_from_registration_to_rollback(trader: Callable[..., Any], trained: Any,
         marks = [store.variant_marks(run["run_id"]) for run in (plain, dark, ab)]
     assert fills[0].price.tolist() == fills[1].price.tolist() != fills[2].price.tolist()
     assert marks[0] == []
-    assert marks[1] == marks[2] != []
+    assert [mark[:5] for mark in marks[1]] == [mark[:5] for mark in marks[2]] != []
+    assert {(mark.share, mark.units) for mark in marks[2]} == {(0.5, 3)}
 
     status = _json(trader("experiments", "status", "ab", "--json"))
     assert (status["phase"], status["run_id"]) == ("judged", ab["run_id"])

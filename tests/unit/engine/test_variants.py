@@ -72,7 +72,7 @@ def test_symbols_are_scored_by_their_variant(day: tuple) -> None:
     """Half of the symbols by each, as assigned; both variants' scores are recorded."""
     features, score, panel = day
     variants, _ = _variants()
-    got = variants.score(_champion(score), features, 0, panel.ts_ns)
+    got = variants.score(_champion(score), features, 0, 0, panel)
     mine = assign(SYMBOLS, AB.split) == Variant.CHALLENGER
     assert 0 < mine.sum() < N_SYMBOLS
     np.testing.assert_array_equal(got.score[:, mine], features[:, mine, 0])
@@ -84,8 +84,9 @@ def test_each_virtual_portfolio_trades_its_variant_alone(day: tuple) -> None:
     """To the bit what a loop of its own would have earned on all symbols; agreement is what numpy counts."""
     features, score, panel = day
     variants, _ = _variants(SHADOW)
-    variants.score(_champion(score), features, 0, panel.ts_ns)
-    marks = variants.trade(0, panel)
+    variants.score(_champion(score), features, 0, 0, panel)
+    marks, changes = variants.trade(0, panel)
+    assert changes == []
     assert [mark.seq for mark in marks] == list(range(60))
     assert [mark.champion for mark in marks] == _equity(score, panel)
     assert [mark.challenger for mark in marks] == _equity(features[:, :, 0], panel)
@@ -101,10 +102,10 @@ def test_a_failing_challenger_changes_nothing(day: tuple) -> None:
     marks: list[VariantMark] = []
     for row in range(60):
         one = panel.rows(row, row + 1)
-        got = variants.score(_champion(score[row : row + 1]), features[row : row + 1], 0, one.ts_ns)
+        got = variants.score(_champion(score[row : row + 1]), features[row : row + 1], 0, row, one)
         np.testing.assert_array_equal(got.score, score[row : row + 1])
         assert np.isnan(got.members["linear@1.1.0"]).all()
-        marks += variants.trade(row, one)
+        marks += variants.trade(row, one)[0]
     assert variants.unanswered == 60
     assert challenger.calls == 5  # three, then one after 16 instants and one after 32 more
     assert all(mark.sign_agreement is None and mark.champion == mark.challenger for mark in marks)
@@ -116,8 +117,8 @@ def test_it_goes_on_from_its_state(day: tuple) -> None:
 
     def run(variants: Variants, first: int, end: int) -> list[VariantMark]:
         rows = panel.rows(first, end)
-        variants.score(_champion(score[first:end]), features[first:end], 0, rows.ts_ns)
-        return variants.trade(first, rows)
+        variants.score(_champion(score[first:end]), features[first:end], 0, first, rows)
+        return variants.trade(first, rows)[0]
 
     whole = run(_variants()[0], 0, 60)
     stopped, _ = _variants()

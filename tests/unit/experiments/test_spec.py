@@ -8,7 +8,8 @@ import pytest
 
 from trader.core.errors import UserError
 from trader.experiments.breaker import CircuitBreaker
-from trader.experiments.spec import ExperimentSpec, parse_split
+from trader.experiments.shares import parse_split
+from trader.experiments.spec import ExperimentSpec
 
 PLAIN: dict[str, Any] = {"name": "e", "champion": "linear@1.0.0", "challenger": "linear@1.1.0"}
 
