@@ -14,6 +14,7 @@ from serve.auth import Guard, Role
 from serve.experiments_schema import (
     ExperimentMove,
     ExperimentRequest,
+    ExperimentRuling,
     ExperimentsResponse,
     ExperimentState,
     ExperimentSummary,
@@ -24,6 +25,7 @@ from serve.problems import ProblemError
 from trader.core.errors import ConflictError, NotFoundError, StoreError, UserError
 from trader.experiments import actions
 from trader.experiments.book import Experiment, ExperimentBook
+from trader.experiments.spec import default_share
 from trader.settings import RegistrySettings
 from trader.storage import Store
 
@@ -65,6 +67,8 @@ class ExperimentDesk:
     def register(self, wanted: ExperimentRequest, who: str) -> dict[str, Any]:
         """Register an experiment and return its state."""
         fields = wanted.model_dump(exclude={"name", "champion", "challenger", "why"})
+        if wanted.challenger_share is None:
+            fields["challenger_share"] = default_share(wanted.schedule, wanted.ramp)
         with self._store() as store:
             actions.register(
                 store,
@@ -95,6 +99,12 @@ class ExperimentDesk:
         with self._store() as store:
             actions.stop(store, name, who=who, why=asked.why)
         return self.state(name)
+
+    def decide(self, name: str) -> dict[str, Any]:
+        """Let the policy act now."""
+        with self._store() as store:
+            ruling = actions.apply_policy(store, self._registry, name)
+        return {"name": name, "action": ruling.action, "reason": ruling.reason}
 
     @contextmanager
     def _store(self) -> Iterator[Store]:
@@ -145,6 +155,11 @@ def add_experiment_routes(api: FastAPI, desk: ExperimentDesk, guard: Guard) -> N
         return ExperimentState(
             request_id=request.state.request_id, **await _answer(desk.stop, name, body, request.state.user)
         )
+
+    @api.post("/v1/experiments/{name}/decide", tags=["experiments"], dependencies=admin)
+    async def decide(request: Request, name: _Name) -> ExperimentRuling:
+        """Let the policy that was registered act now; what it says is kept."""
+        return ExperimentRuling(request_id=request.state.request_id, **await _answer(desk.decide, name))
 
 
 async def _answer(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

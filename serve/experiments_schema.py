@@ -11,6 +11,7 @@ from serve.schema import Message
 __all__ = [
     "ExperimentMove",
     "ExperimentRequest",
+    "ExperimentRuling",
     "ExperimentState",
     "ExperimentSummary",
     "ExperimentsResponse",
@@ -49,14 +50,33 @@ class ExperimentRequest(Reason):
     """Version or alias of a registered model: `linear@1.2.0`."""
     challenger: _Ref
     kind: Literal["ab", "shadow"] = "ab"
-    challenger_share: Annotated[float, Field(ge=0, le=1)] = 0.1
-    """Share of the symbols whose scores the challenger gives; 0 for a shadow."""
+    challenger_share: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Share of the symbols whose scores the challenger gives, at first; 0 for a shadow. Left out, it is the first step
+    of a ramp, 0.5 under Thompson sampling, else 0.1."""
     holdout: Annotated[float, Field(ge=0, le=1)] = 0.0
     metric: Literal["pnl"] = "pnl"
     stop: Literal["sequential", "fixed"] = "sequential"
     alpha: Annotated[float, Field(gt=0, le=0.5)] = 0.05
     horizon: Annotated[int, Field(ge=2, le=10_000_000)] = 1000
     """Decisions after which it ends."""
+    schedule: Literal["fixed", "ramp", "thompson"] = "fixed"
+    """How the share moves inside a run."""
+    ramp: list[Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=list, max_length=100)
+    """Rising shares, for a ramp."""
+    gate_every: Annotated[int, Field(ge=1, le=10_000_000)] = 100
+    """Decisions between changes of the share."""
+    gate_margin: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Largest loss per decision that a ramp accepts; left out, it rises unless the challenger is shown to be worse."""
+    floor: Annotated[float, Field(gt=0, le=0.5)] = 0.05
+    """Share that Thompson sampling leaves to either variant."""
+    seed: Annotated[int, Field(ge=0, le=2**53)] = 0
+    """Of Thompson sampling."""
+    policy: Literal["manual", "propose", "auto"] = "manual"
+    """Who promotes."""
+    cooldown_s: Annotated[float, Field(ge=0, le=1e9)] = 86_400.0
+    """Seconds after a change of the champion in which the policy promotes nobody."""
+    min_agreement: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Share of equal signs that a policy asks of a shadow."""
 
 
 class ExperimentSummary(Message):
@@ -72,6 +92,15 @@ class ExperimentSummary(Message):
     stop: Literal["sequential", "fixed"]
     alpha: float
     horizon: int
+    schedule: Literal["fixed", "ramp", "thompson"]
+    ramp: list[float]
+    gate_every: int
+    gate_margin: float | None
+    floor: float
+    seed: int
+    policy: Literal["manual", "propose", "auto"]
+    cooldown_s: float
+    min_agreement: float
     phase: Literal["registered", "running", "judged", "stopped", "promoted", "rolled back"]
     run_id: str | None
     registered_ns: int
@@ -104,3 +133,12 @@ class ExperimentMove(Message):
     model: str
     before: str | None
     after: str | None
+
+
+class ExperimentRuling(Message):
+    """What the policy of an experiment did."""
+
+    request_id: str
+    name: str
+    action: Literal["hold", "propose", "promote", "roll back"]
+    reason: str

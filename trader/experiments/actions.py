@@ -50,7 +50,7 @@ def register(
     """
     registry = Registry.of(store, settings)
     champion, challenger = (registry.resolve(ref).ref for ref in (champion, challenger))
-    spec = ExperimentSpec(name, champion, challenger, **fields)
+    spec = ExperimentSpec.from_dict({**fields, "name": name, "champion": champion, "challenger": challenger})
     ExperimentBook(store).register(spec, who, why)
     return spec
 

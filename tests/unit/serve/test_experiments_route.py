@@ -91,7 +91,22 @@ async def test_an_experiment_from_beginning_to_end(client: httpx.AsyncClient) ->
     assert (stop.status_code, "is promoted already" in stop.json()["detail"]) == (409, True)
 
 
-@pytest.mark.parametrize("path", ["", "/e/promote", "/e/rollback", "/e/stop"])
+async def test_a_plan_comes_back_and_its_policy_is_asked(client: httpx.AsyncClient) -> None:
+    """A ramp begins at its first step; without a run the policy holds, and that is kept."""
+    plan = {"schedule": "ramp", "ramp": [0.05, 0.5, 1.0], "gate_every": 50, "gate_margin": 0.001, "policy": "auto"}
+    made = await client.post("/v1/experiments", json=WANTED | plan, headers=_as("ada"))
+    assert made.status_code == 201, made.text
+    registered = made.json()["experiment"]
+    assert {name: registered[name] for name in plan} == plan
+    assert registered["challenger_share"] == made.json()["assessment"]["share"] == 0.05
+    ruled = (await client.post("/v1/experiments/e/decide", headers=_as("admin"))).json()
+    assert (ruled["action"], ruled["reason"]) == ("hold", "inconclusive: no look yet: 0 of 10 blocks")
+    (entry,) = (await client.get("/v1/experiments/e")).json()["history"]
+    assert (entry["kind"], entry["who"], entry["evidence"]["verdict"]) == ("held", "policy", "inconclusive")
+    assert (await client.post("/v1/experiments/nobody/decide", headers=_as("admin"))).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["", "/e/promote", "/e/rollback", "/e/stop", "/e/decide"])
 async def test_changes_need_a_token(client: httpx.AsyncClient, path: str) -> None:
     """None, somebody else's and one of too low a role; the answer says which role is needed, and how to ask."""
     url, body = f"/v1/experiments{path}", {"why": "x"} if path else WANTED
@@ -102,7 +117,7 @@ async def test_changes_need_a_token(client: httpx.AsyncClient, path: str) -> Non
     low = await client.post(url, json=body, headers=_as("bob"))
     assert low.status_code == 403
     assert "bob is viewer" in low.json()["detail"]
-    if path in ("/e/promote", "/e/rollback"):
+    if path in ("/e/promote", "/e/rollback", "/e/decide"):
         assert (await client.post(url, json=body, headers=_as("ada"))).status_code == 403
 
 
@@ -114,6 +129,10 @@ async def test_changes_need_a_token(client: httpx.AsyncClient, path: str) -> Non
         ({"challenger": "linear@1.0.0"}, 422, "both linear@1.0.0"),
         ({"challenger_share": 1.5}, 422, "#/challenger_share"),
         ({"kind": "shadow"}, 422, "a shadow has none of the traffic"),
+        ({"schedule": "ramp", "ramp": [0.5, 0.1]}, 422, "steps rise from that share"),
+        ({"schedule": "ramp"}, 422, "a ramp has steps"),
+        ({"schedule": "thompson", "floor": 0.6}, 422, "#/floor"),
+        ({"policy": "always"}, 422, "#/policy"),
         ({"horizon": True}, 422, "#/horizon"),
         ({"why": "  "}, 422, "#/why"),
         ({"metric": "ic"}, 422, "#/metric"),
