@@ -9,6 +9,7 @@
     │   └── NotFoundError           a run, model or file that does not exist
     ├── OperationError              the input is right but the work failed; exit code 1
     │   ├── StoreError              the store could not be read or written
+    │   │   └── StoreUnavailableError   it does not answer now, is locked or full; retrying may help
     │   ├── ModelError              a model could not be fitted, loaded or verified
     │   ├── ConflictError           what is so now does not allow it; somebody else may have changed it
     │   └── ServiceUnavailableError a remote part did not answer in time; retrying may help
@@ -29,6 +30,7 @@ __all__ = [
     "ServiceUnavailableError",
     "SettingsError",
     "StoreError",
+    "StoreUnavailableError",
     "TraderError",
     "UserError",
 ]
@@ -64,6 +66,10 @@ class OperationError(TraderError):
 
 class StoreError(OperationError):
     """The store could not be read or written."""
+
+
+class StoreUnavailableError(StoreError):
+    """The store does not take or give anything now: it is away, locked or full. Retrying may help."""
 
 
 class ModelError(OperationError):

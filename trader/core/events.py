@@ -19,6 +19,10 @@ __all__ = [
     "OrderDenied",
     "OrderRejected",
     "PartRestarted",
+    "PredictionsBack",
+    "PredictionsMissing",
+    "StoreBack",
+    "StoreGone",
     "TradingStateChanged",
     "trace_id_of",
 ]
@@ -127,3 +131,42 @@ class PartRestarted(Event):
     from_seq: int
 
     kind: ClassVar[str] = "part_restarted"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionsMissing(Event):
+    """No model answered at decision `seq`; positions are held until one does."""
+
+    seq: int
+    reason: str
+
+    kind: ClassVar[str] = "predictions_missing"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionsBack(Event):
+    """A model answers again from decision `seq` on, after `missed` decisions without."""
+
+    seq: int
+    missed: int
+
+    kind: ClassVar[str] = "predictions_back"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class StoreGone(Event):
+    """The store did not take decisions; they wait in memory. Stored when it is back."""
+
+    reason: str
+
+    kind: ClassVar[str] = "store_gone"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class StoreBack(Event):
+    """The store has taken all that waited: `decisions`, the oldest of them for `seconds`."""
+
+    seconds: float
+    decisions: int
+
+    kind: ClassVar[str] = "store_back"

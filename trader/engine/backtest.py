@@ -60,24 +60,33 @@ def run_backtest(
         store=store,
         commit_every=_COMMIT_EVERY,
         on_decisions=watch,
+        on_event=journal.on_event,
     )
     shard = build_shard(plan.info, ids, plan.settings)
+    finished = False
     shown = time.monotonic()
-    for batch in prepared.feed.batches():
-        if should_stop():
-            decider.commit()
-            return False
-        decider.accept(0, shard.process(batch))
-        if on_status is not None and time.monotonic() - shown > _STATUS_EVERY_S:
-            shown = time.monotonic()
-            counters = decider.counters
-            on_status(
-                monitor.status(
-                    ticks=counters.ticks,
-                    bars=counters.bars,
-                    decisions=counters.decisions,
-                    state=decider.trading_state,
+    try:
+        for batch in prepared.feed.batches():
+            if should_stop():
+                break
+            decider.accept(0, shard.process(batch))
+            decider.make_room(should_stop)
+            if on_status is not None and time.monotonic() - shown > _STATUS_EVERY_S:
+                shown = time.monotonic()
+                counters = decider.counters
+                on_status(
+                    monitor.status(
+                        ticks=counters.ticks,
+                        bars=counters.bars,
+                        decisions=counters.decisions,
+                        state=decider.trading_state,
+                        standing=decider.standing,
+                    )
                 )
-            )
-    decider.commit()
-    return True
+        else:
+            finished = True
+        decider.commit()
+        decider.drain(should_stop)
+    finally:
+        decider.close()
+    return finished

@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 
 from trader.core.clock import Clock
 from trader.core.decision import DecisionBlock
+from trader.core.events import Event
 from trader.core.protocols import FeedInfo, Predictor
 from trader.engine.decider import Decider
 from trader.engine.recorder import Recorder
 from trader.engine.shard import ShardProcessor
+from trader.engine.steady import SteadyPredictor
 from trader.engine.variants import Variants
+from trader.engine.writer import StoreWriter
 from trader.experiments.book import ExperimentBook
 from trader.features import CrossSection
 from trader.pipeline import DecisionLoop
@@ -48,6 +51,7 @@ def build_decider(
     commit_every: int,
     clock: Clock | None = None,
     on_decisions: Callable[[DecisionBlock, int | None], None] | None = None,
+    on_event: Callable[[Event], None] | None = None,
 ) -> Decider:
     """Return the decider of a run, set to where the store says the run has come.
 
@@ -60,6 +64,8 @@ def build_decider(
         Needed if the settings name an experiment.
     commit_every : int
         Decisions per transaction.
+    on_event : callable, optional
+        Told when predictions are missing or the store is away, and when they are back; the store's from another thread.
     """
     n_symbols = len(info.universe)
     weights = EnsembleWeights(store).schedule(settings.models.ensemble)
@@ -74,14 +80,21 @@ def build_decider(
         variants = Variants(spec, info.universe.symbols, challenger, (loop(), loop()), mine)
     context = max(predictor.context, 1 if variants is None else variants.context)
     own_names = build_shard(info, symbol_ids[0], settings).feature_names
+    writer = StoreWriter(run_id, settings.store, store.record_event, on_event)
+    recorder = Recorder(store, run_id, writer, commit_every=commit_every, every_feature=context > 1)
+
+    def tell(event: Event) -> None:
+        recorder.add_event(event)
+        if on_event is not None:
+            on_event(event)
+
     decider = Decider(
         symbol_ids=symbol_ids,
         cross_section=CrossSection(own_names, n_symbols),
-        predictor=predictor,
+        predictor=SteadyPredictor(predictor, run_id, weights=weights, clock=clock, on_event=tell),
         loop=loop(),
-        recorder=Recorder(store, run_id, commit_every=commit_every, every_feature=context > 1),
+        recorder=recorder,
         start_ns=start_ns,
-        weights=weights,
         variants=variants,
         clock=clock,
         on_decisions=on_decisions,

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from trader.core.clock import Clock
 from trader.core.decision import DecisionBlock
 from trader.core.orders import TradingState
-from trader.core.protocols import Predictor
 from trader.engine.join import join_shards
+from trader.engine.monitor import Standing
 from trader.engine.past import PastFeatures
 from trader.engine.recorder import Recorder
 from trader.engine.shard import ShardOutput
+from trader.engine.steady import SteadyPredictor
 from trader.engine.variants import Variants
 from trader.features import CrossSection
-from trader.models.weights import WeightSchedule
 from trader.pipeline import DecisionLoop
 
 __all__ = ["Counters", "Decider"]
@@ -48,10 +48,9 @@ class Decider:
         The symbols of each shard.
     cross_section : CrossSection
         Ranks across symbols, made after the shards are joined.
+    predictor : SteadyPredictor
     start_ns : int
         Instants before it only warm up the estimators.
-    weights : WeightSchedule, optional
-        Weights of the members that take the place of the ensemble's own from some instant on.
     variants : Variants, optional
         The experiment that the run is part of.
     clock : Clock, optional
@@ -66,11 +65,10 @@ class Decider:
         *,
         symbol_ids: Sequence[NDArray[np.int32]],
         cross_section: CrossSection,
-        predictor: Predictor,
+        predictor: SteadyPredictor,
         loop: DecisionLoop,
         recorder: Recorder,
         start_ns: int,
-        weights: WeightSchedule | None = None,
         variants: Variants | None = None,
         clock: Clock | None = None,
         on_decisions: Callable[[DecisionBlock, int | None], None] | None = None,
@@ -81,7 +79,6 @@ class Decider:
         self._loop = loop
         self._recorder = recorder
         self._start_ns = start_ns
-        self._weights = weights or WeightSchedule()
         self._variants = variants
         self._clock = clock
         self._on_decisions = on_decisions
@@ -91,8 +88,7 @@ class Decider:
         self._needed = [0] * len(symbol_ids)
         self.counters = Counters()
         self.next_batch = 0
-        self.durable_batch = -1
-        """Number of the last feed batch whose decisions are committed."""
+        self._restored_batch = -1
 
     def accept(self, shard: int, output: ShardOutput) -> None:
         """Take one shard's output; decide on every batch that all shards have now covered."""
@@ -144,10 +140,37 @@ class Decider:
         """What the gate lets through now."""
         return self._loop.trading_state
 
+    @property
+    def durable_batch(self) -> int:
+        """Number of the last feed batch whose decisions are in the store."""
+        return max(self._restored_batch, self._recorder.writer.durable_mark)
+
+    @property
+    def standing(self) -> Standing:
+        """What ails the models and the store."""
+        writer = self._recorder.writer
+        return Standing(
+            unpredicted=self._predictor.missed,
+            missing_since=self._predictor.missing_since,
+            store_gone_s=writer.gone_s,
+            waiting=writer.waiting if writer.gone_s else 0,
+        )
+
     def commit(self) -> None:
-        """Make everything decided so far durable."""
-        self._recorder.commit(self.state())
-        self.durable_batch = self.next_batch - 1
+        """Make everything decided so far durable; where the store is away, as soon as it is back."""
+        self._recorder.commit(self.state(), self.next_batch - 1)
+
+    def make_room(self, should_stop: Callable[[], bool] = lambda: False) -> None:
+        """Wait while the store is away and no more may wait for it; see `StoreWriter.make_room`."""
+        self._recorder.writer.make_room(should_stop)
+
+    def drain(self, should_stop: Callable[[], bool] = lambda: False) -> None:
+        """Wait until the store has everything; see `StoreWriter.drain`."""
+        self._recorder.writer.drain(should_stop)
+
+    def close(self, wait_s: float = 1.0) -> bool:
+        """End it; decisions that are not in the store are as if never made. See `StoreWriter.close`."""
+        return self._recorder.writer.close(wait_s)
 
     def _decide(self, outputs: Sequence[ShardOutput], batch_seq: int) -> None:
         arrived_ns = self._clock.now_ns() if self._clock is not None else 0
@@ -164,8 +187,8 @@ class Decider:
         features = self._whole(joined.features[first:])
         panel, row = joined.panel.rows(first, len(joined.panel)), 0
         seen = self._past.before(features)
-        prediction = champion = self._weights.apply(self._predictor(*seen), panel.ts_ns)
         seq, trial = self.counters.decisions, self._variants
+        prediction = champion = self._predictor.ask(seq, panel.ts_ns, *seen)
         if trial is not None and trial.is_traded:
             prediction = trial.score(champion, *seen, seq, panel)
         for block in self._loop.steps(seq, panel, prediction.score, prediction.members):
@@ -192,6 +215,7 @@ class Decider:
             "counters": dataclasses.asdict(self.counters),
             "loop": self._loop.state(),
             "past": self._past.state(),
+            "predictor": self._predictor.state(),
         } | ({} if self._variants is None else {"variants": self._variants.state()})
 
     def restore(self, state: Mapping[str, Any], decided: NDArray[np.float64]) -> None:
@@ -208,10 +232,11 @@ class Decider:
         for early, queue in zip(self._early, self._queues, strict=True):
             early.clear()
             queue.clear()
-        self.durable_batch = self.next_batch - 1
+        self._restored_batch = self.next_batch - 1
         self.counters = Counters(**state["counters"])
         self._loop.restore(state["loop"])
         self._past.restore(state.get("past"), decided)
+        self._predictor.restore(state.get("predictor", {}))
         if self._variants is not None:
             self._variants.restore(state["variants"])
 

@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from trader.core.decision import DecisionBlock, Incidents
-from trader.core.events import trace_id_of
+from trader.core.events import Event, PredictionsMissing, StoreGone, trace_id_of
 from trader.core.market import Universe
 from trader.core.orders import format_order_id
 
@@ -39,6 +39,12 @@ class Journal:
                 self._log.debug("decision", seq=seq, equity=equity, fills=fills, latency_ns=latency_ns)
         for row, incidents in decisions.incidents.items():
             self._report(int(decisions.seq[row]), int(decisions.ts_ns[row]), incidents)
+
+    def on_event(self, event: Event) -> None:
+        """Log that predictions are missing or the store is away, which needs a person, or that they are back."""
+        level = logging.CRITICAL if isinstance(event, PredictionsMissing | StoreGone) else logging.WARNING
+        log = self._log.bind(trace_id=event.trace_id) if event.trace_id else self._log
+        log.log(level, event.kind, ts_ns=event.ts_ns, **event.payload())
 
     def _report(self, seq: int, ts_ns: int, incidents: Incidents) -> None:
         rejected = [withdrawal for withdrawal in incidents.withdrawals if withdrawal.rejected]

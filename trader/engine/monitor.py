@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import time
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -13,9 +15,31 @@ from trader.core.orders import TradingState
 from trader.reporting.status import PositionLine, RunStatus
 from trader.telemetry.latency import LatencyRecorder
 
-__all__ = ["Monitor"]
+__all__ = ["Monitor", "Standing"]
 
 _RATE_WINDOW_S = 3.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Standing:
+    """What ails the models and the store.
+
+    Parameters
+    ----------
+    unpredicted : int
+        Instants so far without a prediction.
+    missing_since : int or None
+        First decision of those that are without one now.
+    store_gone_s : float
+        How long the store has been gone, in seconds; 0 while it answers.
+    waiting : int
+        Decisions that it has not taken.
+    """
+
+    unpredicted: int = 0
+    missing_since: int | None = None
+    store_gone_s: float = 0.0
+    waiting: int = 0
 
 
 class Monitor:
@@ -47,7 +71,15 @@ class Monitor:
             self._latency.record(latency_ns, len(decisions))
 
     def status(
-        self, *, ticks: int, bars: int, decisions: int, state: TradingState, restarts: int = 0, message: str = ""
+        self,
+        *,
+        ticks: int,
+        bars: int,
+        decisions: int,
+        state: TradingState,
+        standing: Standing,
+        restarts: int = 0,
+        message: str = "",
     ) -> RunStatus:
         """Return the status now; rates are over the last seconds between calls."""
         last = self._last
@@ -83,6 +115,8 @@ class Monitor:
             orders_denied=dict(self._denied),
             fills=self._fills,
             trading_state=state,
+            unpredicted=standing.unpredicted,
+            alerts=tuple(_alerts(standing)),
             restarts=restarts,
             message=message,
         )
@@ -106,3 +140,10 @@ class Monitor:
             self._samples.popleft()
         (then, before) = self._samples[0]
         return (total - before) / (now - then) if now > then else 0.0
+
+
+def _alerts(standing: Standing) -> Iterator[str]:
+    if standing.missing_since is not None:
+        yield f"no model has answered since decision {standing.missing_since}: positions are held"
+    if standing.store_gone_s:
+        yield f"the store has been gone for {standing.store_gone_s:.0f} s: {standing.waiting} decisions wait"

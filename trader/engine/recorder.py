@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trader.core.decision import DecisionBlock
-from trader.core.events import trace_id_of
+from trader.core.events import Event, trace_id_of
+from trader.engine.writer import Group, StoreWriter
 from trader.storage import ShareChange, Store, VariantMark
 
 __all__ = ["Recorder"]
@@ -25,6 +29,8 @@ class Recorder:
     ----------
     store : Store
     run_id : str
+    writer : StoreWriter
+        Has the commits written; where the store is away they wait there.
     commit_every : int
         Decisions per transaction.
     every_feature : bool, default=False
@@ -32,9 +38,12 @@ class Recorder:
         again after a restart.
     """
 
-    def __init__(self, store: Store, run_id: str, *, commit_every: int, every_feature: bool = False) -> None:
+    def __init__(
+        self, store: Store, run_id: str, writer: StoreWriter, *, commit_every: int, every_feature: bool = False
+    ) -> None:
         self._store = store
         self._run_id = run_id
+        self.writer = writer
         self._commit_every = commit_every
         self._every_feature = every_feature
         self._blocks: list[DecisionBlock] = []
@@ -43,6 +52,7 @@ class Recorder:
         self._latency: list[int | None] = []
         self._features: list[NDArray[np.float64] | None] = []
         self._feed_seq: list[int | None] = []
+        self._events: list[Event] = []
         self._marks: list[VariantMark] = []
         self._shares: list[ShareChange] = []
 
@@ -67,14 +77,19 @@ class Recorder:
         self._features += [seen if kept else None for seen, kept in zip(features, keep, strict=True)]
         self._feed_seq += [feed_seq] * count
 
+    def add_event(self, event: Event) -> None:
+        """Keep an event of decisions that are added before the next commit."""
+        self._events.append(event)
+
     def add_marks(self, marks: Sequence[VariantMark], shares: Sequence[ShareChange]) -> None:
         """Keep what became of an experiment's variants in decisions that are added before the next commit."""
         self._marks += marks
         self._shares += shares
 
-    def commit(self, loop_state: Mapping[str, Any]) -> None:
-        """Write everything kept and the state, in one transaction."""
-        self._store.append(
+    def commit(self, loop_state: Mapping[str, Any], mark: int) -> None:
+        """Have everything kept and the state written, in one transaction; `writer.durable_mark` says when it is."""
+        write = functools.partial(
+            self._store.append,
             self._run_id,
             self._blocks,
             traces=self._traces,
@@ -82,9 +97,26 @@ class Recorder:
             latency_ns=self._latency,
             features=self._features,
             feed_seq=self._feed_seq,
+            events=self._events,
             marks=self._marks,
             shares=self._shares,
         )
         self._marks, self._shares = [], []
-        self._blocks, self._count = [], 0
+        blocks, count, features = self._blocks, self._count, self._features
+        self._blocks, self._count, self._events = [], 0, []
         self._traces, self._latency, self._features, self._feed_seq = [], [], [], []
+        n_bytes = 0 if self.writer.gone_s == 0.0 else _size([loop_state, blocks, features])
+        self.writer.put(Group(mark, count, n_bytes, write))
+
+
+def _size(value: Any) -> int:
+    """Return about how many bytes of memory a state, a block or an array takes."""
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    if isinstance(value, DecisionBlock):
+        return sum(_size(getattr(value, field.name)) for field in dataclasses.fields(value))
+    if isinstance(value, Mapping):
+        return sum(_size(item) for item in value.values())
+    if isinstance(value, list | tuple):
+        return sum(_size(item) for item in value)
+    return sys.getsizeof(value)

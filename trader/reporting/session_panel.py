@@ -49,6 +49,9 @@ def plain_line(status: RunStatus) -> str:
     ]
     if status.restarts:
         parts.append(fmt.plural(status.restarts, "restart"))
+    if status.unpredicted:
+        parts.append(f"{status.unpredicted:,} without a prediction")
+    parts += [f"ALERT {alert}" for alert in status.alerts]
     if status.message:
         parts.append(status.message)
     return "  ".join(parts)
@@ -143,6 +146,9 @@ def _footer(status: RunStatus) -> list[RenderableType]:
         most = sorted(status.orders_denied.items(), key=lambda item: (-item[1], item[0]))
         why = ", ".join(f"{reason.replace('_', ' ')} {n:,}" for reason, n in most)
         lines.append(Text(f"{fmt.plural(status.denied_total, 'order')} denied: {why}", style="yellow"))
+    lines += [Text(alert, style="bold red") for alert in status.alerts]
+    if status.unpredicted:
+        lines.append(Text(f"{fmt.plural(status.unpredicted, 'instant')} without a prediction", style="yellow"))
     if status.restarts:
         lines.append(Text(f"{fmt.plural(status.restarts, 'restart')} after a part died", style="yellow"))
     if status.message:

@@ -55,6 +55,10 @@ class RunStatus:
         Refused orders by reason.
     trading_state : TradingState
         What the gate lets through now.
+    unpredicted : int
+        Instants at which no model answered and positions were held.
+    alerts : tuple of str
+        What ails the run now and needs a person, a line each.
     restarts : int
         Parts that died and were brought back.
     message : str
@@ -82,6 +86,8 @@ class RunStatus:
     orders_denied: Mapping[str, int] = dataclasses.field(default_factory=dict)
     fills: int = 0
     trading_state: TradingState = TradingState.ACTIVE
+    unpredicted: int = 0
+    alerts: tuple[str, ...] = ()
     restarts: int = 0
     message: str = ""
 

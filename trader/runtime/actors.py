@@ -1,4 +1,4 @@
-"""The three kinds of actor: feed pump, symbol shard, decision. Plain classes, wrapped by `session.py`.
+"""Two of the three kinds of actor, feed pump and symbol shard. Plain classes, wrapped by `session.py`.
 
 Batches go from the feed to the shards through a channel of their own (`channel.py`), and what the shards make of them
 to the decision actor by actor calls, at most `WINDOW` unacknowledged: a slow stage slows the ones before it down.
@@ -26,29 +26,20 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
-from trader.core.clock import SystemClock
-from trader.core.decision import DecisionBlock
 from trader.core.errors import OperationError
-from trader.core.orders import TradingState
-from trader.core.protocols import FeedBatch, FeedInfo, Predictor
+from trader.core.protocols import FeedBatch, FeedInfo
 from trader.data.buffer import BoundedBuffer
 from trader.data.feeds import open_feed
-from trader.engine.build import build_decider, build_shard
+from trader.engine.build import build_shard
 from trader.engine.coalesce import Coalescer
-from trader.engine.decider import Decider
-from trader.engine.journal import Journal
-from trader.engine.monitor import Monitor
 from trader.engine.shard import ShardOutput, ShardProcessor
 from trader.engine.source import read_through
-from trader.reporting.status import RunStatus
 from trader.runtime.channel import Address, Broadcast, ChannelError, Listener, Receiver, new_key
 from trader.runtime.checkpoints import CheckpointFolder, CheckpointWriter
-from trader.runtime.watchers import Watchers
 from trader.settings import Settings
-from trader.storage import Store
 from trader.telemetry.log import LogConfig, configure_logging, get_logger
 
-__all__ = ["CONCURRENCY", "CONTROL", "WINDOW", "DecisionActor", "FeedPump", "RunContext", "SymbolShard"]
+__all__ = ["CONCURRENCY", "CONTROL", "WINDOW", "Actor", "FeedPump", "RunContext", "StaleEpochError", "SymbolShard"]
 
 WINDOW = 16
 _SILENCE_S = 0.025
@@ -82,7 +73,7 @@ class StaleEpochError(OperationError):
     """The call belongs to another pass than the one this actor is in."""
 
 
-class _Actor:
+class Actor:
     """What the kinds share: the epoch they are in, and a process id that changes when they are restarted."""
 
     def __init__(self, context: RunContext, part: str) -> None:
@@ -108,7 +99,7 @@ class _Actor:
             raise StaleEpochError(f"call of epoch {epoch}; this actor is in {self._epoch}")
 
 
-class FeedPump(_Actor):
+class FeedPump(Actor):
     """Reads the feed and sends its batches to every shard."""
 
     def __init__(self, context: RunContext) -> None:
@@ -178,7 +169,7 @@ class FeedPump(_Actor):
         return receiving, Broadcast(peers, on_stall=lambda: _raise_failed(receiving, timeout_s=0))
 
 
-class SymbolShard(_Actor):
+class SymbolShard(Actor):
     """Builds bars and features for its symbols and pushes them to the decision actor."""
 
     def __init__(self, context: RunContext, shard: int, symbol_ids: NDArray[np.int32]) -> None:
@@ -262,94 +253,6 @@ class SymbolShard(_Actor):
         while self._pending:
             ray.get(self._pending.popleft())
         self._writer.wait()
-
-
-class DecisionActor(_Actor):
-    """Joins the shards, asks the ensemble, decides, and commits to the store."""
-
-    def __init__(
-        self,
-        context: RunContext,
-        symbol_ids: Sequence[NDArray[np.int32]],
-        predictor: Predictor,
-        challenger: Predictor | None = None,
-    ) -> None:
-        super().__init__(context, "decision")
-        self._symbol_ids = symbol_ids
-        self._predictor = predictor
-        self._challenger = challenger
-        self._store = Store.open(context.settings.store_url, synchronous=context.settings.store.synchronous)
-        self._lock = threading.Lock()
-        self._journal = Journal(self._log, context.run_id, context.info.universe)
-        self._watchers = Watchers(context.run_id, context.settings.telemetry)
-        self._start_over()
-
-    def _start_over(self) -> None:
-        context = self._context
-        span = None if context.info.span_ns is None else (context.start_ns, context.info.span_ns[1])
-        self._monitor = Monitor(context.run_id, context.mode, context.info.universe, span)
-        self._decider: Decider = build_decider(
-            run_id=context.run_id,
-            info=context.info,
-            settings=context.settings,
-            start_ns=context.start_ns,
-            symbol_ids=self._symbol_ids,
-            predictor=self._predictor,
-            challenger=self._challenger,
-            store=self._store,
-            commit_every=context.settings.store.commit_every,
-            clock=SystemClock(),
-            on_decisions=self._on_decisions,
-        )
-
-    def _on_decisions(self, decisions: DecisionBlock, latency_ns: int | None) -> None:
-        self._monitor.on_decisions(decisions, latency_ns)
-        self._watchers.on_decisions(decisions, latency_ns)
-        self._journal.on_decisions(decisions, latency_ns)
-
-    def reset(self, epoch: int) -> int:
-        """Go back to the last commit; return the number of the last batch it holds."""
-        with self._lock:
-            self._start_over()
-            self._epoch = epoch
-            self._log.info("reset", epoch=epoch, durable_batch=self._decider.durable_batch)
-            return self._decider.durable_batch
-
-    def push(self, epoch: int, shard: int, output: ShardOutput) -> None:
-        """Take one shard's output; decide on what it completes."""
-        with self._lock:
-            self._check(epoch)
-            self._decider.accept(shard, output)
-            self._watchers.on_data(output.n_ticks, output.n_bars, output.n_late)
-
-    def finish(self, epoch: int) -> None:
-        """Commit what is left."""
-        with self._lock:
-            self._check(epoch)
-            self._decider.commit()
-            self._watchers.close()
-
-    def status(self, restarts: int = 0, message: str = "") -> RunStatus:
-        """Return the state of the run now."""
-        with self._lock:
-            counters = self._decider.counters
-            return self._monitor.status(
-                ticks=counters.ticks,
-                bars=counters.bars,
-                decisions=counters.decisions,
-                state=self._decider.trading_state,
-                restarts=restarts,
-                message=message,
-            )
-
-    def set_trading_state(self, state: TradingState, who: str, why: str) -> TradingState:
-        """Change the trading state at once and durably; return the previous one."""
-        with self._lock:
-            previous = self._decider.trading_state
-            self._decider.set_trading_state(state, who, why)
-            self._decider.commit()
-            self._log.warning("trading_state", previous=previous.value, current=state.value, who=who, why=why)
-            return previous
 
 
 def _raise_failed(calls: Sequence[Any], timeout_s: float) -> None:

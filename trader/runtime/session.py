@@ -16,14 +16,16 @@ import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
 
 from trader.core.errors import OperationError, TraderError
-from trader.core.events import BufferOverflowed, PartRestarted
+from trader.core.events import BufferOverflowed, Event, PartRestarted
 from trader.core.orders import TradingState
 from trader.core.protocols import Predictor
 from trader.engine.join import split_symbols
+from trader.engine.writer import patiently
 from trader.reporting.status import RunStatus
-from trader.runtime.actors import CONCURRENCY, CONTROL, DecisionActor, FeedPump, RunContext, SymbolShard
+from trader.runtime.actors import CONCURRENCY, CONTROL, FeedPump, RunContext, SymbolShard
 from trader.runtime.channel import ChannelError
 from trader.runtime.cluster import NAMESPACE
+from trader.runtime.decision import DecisionActor
 from trader.storage import Store
 
 __all__ = ["Session", "actor_name", "set_trading_state"]
@@ -109,6 +111,7 @@ class Session:
         while not ray.wait([pumping], timeout=_POLL_S)[0]:
             if should_stop() and not stopping:
                 self._feed.stop.options(concurrency_group=CONTROL).remote()
+                self._decision.stop.options(concurrency_group=CONTROL).remote()
                 stopping = True
             if on_status is not None:
                 self._show(on_status, "stopping" if stopping else "")
@@ -128,11 +131,15 @@ class Session:
     def _record_drops(self) -> None:
         dropped: int = ray.get(self._feed.dropped_rows.remote())
         if dropped:
-            self._store.record_event(
+            self._record(
                 BufferOverflowed(
                     run_id=self._context.run_id, trace_id="", ts_ns=time.time_ns(), buffer="feed", dropped=dropped
                 )
             )
+
+    def _record(self, event: Event) -> None:
+        """Store an event; where the store is away, when it is back."""
+        patiently(lambda: self._store.record_event(event), self._context.settings.store.give_up_s)
 
     def _heal(self, error: RayError) -> None:
         """Wait until every part is back; give up where none had died."""
@@ -149,15 +156,17 @@ class Session:
             raise OperationError(
                 f"parts died {self._restarts} times; ray.max_restarts={self._context.settings.ray.max_restarts}"
             ) from error
+        run_id = self._context.run_id
+        last_seq = patiently(lambda: self._store.last_seq(run_id), self._context.settings.store.give_up_s)
         for part in died or ["unknown"]:
-            self._store.record_event(
+            self._record(
                 PartRestarted(
-                    run_id=self._context.run_id,
+                    run_id=run_id,
                     trace_id="",
                     ts_ns=time.time_ns(),
                     part=part,
                     reason=f"{type(cause).__name__}",
-                    from_seq=self._store.last_seq(self._context.run_id) + 1,
+                    from_seq=last_seq + 1,
                 )
             )
 

@@ -6,7 +6,8 @@ from prometheus_client import start_http_server
 
 from trader.core.decision import DecisionBlock
 from trader.core.errors import OperationError
-from trader.core.events import trace_id_of
+from trader.core.events import Event, trace_id_of
+from trader.engine.monitor import Standing
 from trader.settings import TelemetrySettings
 from trader.telemetry.metrics import Metrics
 from trader.telemetry.stream import EventStream
@@ -54,6 +55,16 @@ class Watchers:
             if self._stream is not None:
                 trace_id = trace_id_of(self._run_id, decision.seq)
                 self._stream.publish_decision(decision, trace_id=trace_id, latency_ns=latency_ns)
+
+    def on_event(self, event: Event) -> None:
+        """Count an event that is no single decision's."""
+        if self._metrics is not None:
+            self._metrics.on_event(event)
+
+    def on_standing(self, standing: Standing) -> None:
+        """Show what ails the models and the store."""
+        if self._metrics is not None:
+            self._metrics.set_standing(standing.unpredicted, standing.waiting)
 
     def close(self) -> None:
         """Send what is left; nothing is published afterwards."""

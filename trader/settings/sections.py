@@ -239,6 +239,13 @@ class StoreSettings(Section):
     """SQLite only: `full` survives a power cut, `normal` a killed process."""
     commit_every: int = Field(1, ge=1)
     """Decisions per commit."""
+    buffer_s: NonNegative = 300.0
+    """How long decisions go on while the store takes none, in seconds; they are kept and written when it is back.
+    After that no more are made until then."""
+    buffer_mb: Positive = 256.0
+    """Memory that decisions which the store has not taken may fill."""
+    give_up_s: NonNegative = 3600.0
+    """How long a run waits for a store that is away before it ends; `--resume` makes the same decisions again."""
 
 
 class RegistrySettings(Section):
@@ -285,6 +292,18 @@ class ServeSettings(Section):
     """Largest number of feature rows in one request."""
     rate_limit: NonNegative = 0.0
     """Requests a second that each client address may send over HTTP on and on; 0 lets all pass."""
+    max_error_rate: Fraction = 0.02
+    """Share of the requests that a challenger, or a champion that is new, may fail before it is taken off."""
+    max_p99_s: Positive = 1.0
+    """Seconds within which it gives 99 of 100 answers."""
+    rollback_window_s: NonNegative = 600.0
+    """How long a standing application keeps the champion before the present one loaded, to go back to."""
+    max_ongoing_requests: int = Field(16, ge=1)
+    """Requests that a replica of an ensemble works on at a time; the HTTP ingress works on four times as many."""
+    max_queued_requests: int = Field(1024, ge=1)
+    """Requests that may wait for the ingress, and for an ensemble; more are answered 503 at once."""
+    tracing: Annotated[str, Field(pattern=r"^(off|console|file:.+|otlp:https?://.+)$")] = "off"
+    """Where spans of HTTP requests go: `off`, `console`, `file:PATH` or `otlp:URL` of an OpenTelemetry collector."""
     users: dict[str, str] = {}
     """Role (viewer, trader, admin) of each user whose token is in `TRADER_API_TOKEN_NAME`; `TRADER_API_TOKEN` is that
     of admin."""
@@ -321,3 +340,5 @@ class RunSettings(Section):
     """Strategies tried before this one was kept; deflates the Sharpe ratio."""
     speed: NonNegative = 0.0
     """Slices a second of a replay; 0 is as fast as it can."""
+    predict_timeout_s: Positive = 60.0
+    """How long a decision waits for the served models; positions are held without them."""

@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 from sqlalchemy import URL, Connection, Dialect, Engine, StaticPool, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from trader.core.errors import SettingsError, StoreError
+from trader.core.errors import SettingsError, StoreError, StoreUnavailableError
 from trader.storage.schema import loop_state
 
 __all__ = ["Synchronous", "insert_sql", "make_engine", "parse_url", "redact", "store_errors", "writing"]
@@ -23,6 +24,7 @@ _PAGE_BYTES = 8_192
 """Of a new SQLite database: a decision with its features spans fewer pages than at the usual 4,096."""
 _CHECKPOINT_PAGES = 8_000
 """Pages that SQLite's log gathers, 64 MB, before it copies them into the database; one changed twice goes once."""
+_PASSING = (OperationalError, InterfaceError, PoolTimeoutError, OSError)
 _INSERTS: dict[tuple[str, str, str], str] = {}
 
 
@@ -115,10 +117,14 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 @contextlib.contextmanager
 def store_errors(url: URL) -> Iterator[None]:
-    """Turn errors of the database and the file system into StoreError, in one line without the password."""
+    """Turn errors of the database and the file system into StoreError, in one line without the password.
+
+    Those that may pass, of connections, locks and space, become StoreUnavailableError.
+    """
     try:
         yield
     except (SQLAlchemyError, OSError) as error:
         cause = getattr(error, "orig", None) or error
         lines = str(cause).strip().splitlines() or [type(cause).__name__]
-        raise StoreError(f"store {url.render_as_string(hide_password=True)}: {lines[0]}") from error
+        kind = StoreUnavailableError if isinstance(error, _PASSING) else StoreError
+        raise kind(f"store {url.render_as_string(hide_password=True)}: {lines[0]}") from error

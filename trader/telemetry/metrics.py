@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from trader.core.decision import Decision
+from trader.core.events import Event
 
 __all__ = ["CONTENT_TYPE", "LATENCY_BUCKETS_S", "Metrics"]
 
@@ -37,6 +38,9 @@ class Metrics:
     trader_decision_latency_seconds           histogram
     trader_equity                             gauge
     trader_dropped_total                      counter   where
+    trader_events_total                       counter   kind (predictions_missing, store_gone, …)
+    trader_unpredicted                        gauge
+    trader_store_waiting                      gauge
     ========================================= ========= ==========================================
 
     Parameters
@@ -65,6 +69,9 @@ class Metrics:
         )
         self._equity = Gauge("trader_equity", "Cash and positions, in currency.", registry=self.registry)
         self._dropped = Counter("trader_dropped", "Rows or messages dropped.", ("where",), registry=self.registry)
+        self._events = Counter("trader_events", "Models or the store gone, or back.", ("kind",), registry=self.registry)
+        self._unpredicted = Gauge("trader_unpredicted", "Instants at which no model answered.", registry=self.registry)
+        self._waiting = Gauge("trader_store_waiting", "Decisions that the store has not taken.", registry=self.registry)
         Gauge("trader_run_info", "The run.", ("run_id",), registry=self.registry).labels(run_id).set(1)
 
     def add_ticks(self, count: int) -> None:
@@ -78,6 +85,15 @@ class Metrics:
     def add_drops(self, where: str, count: int) -> None:
         """Count what a full buffer named `where` dropped."""
         self._dropped.labels(where).inc(count)
+
+    def on_event(self, event: Event) -> None:
+        """Count an event by its kind."""
+        self._events.labels(event.kind).inc()
+
+    def set_standing(self, unpredicted: int, waiting: int) -> None:
+        """Set how many instants were without a prediction, and how many decisions wait for the store."""
+        self._unpredicted.set(unpredicted)
+        self._waiting.set(waiting)
 
     def on_decision(self, decision: Decision, latency_ns: int | None = None) -> None:
         """Count a decision and all that happened in it."""
