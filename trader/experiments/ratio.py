@@ -80,8 +80,10 @@ def sample_ratio(spec: ExperimentSpec, symbols: Sequence[str], marks: Sequence[V
     units = len(said) * len(symbols)
     if expected == observed == 0:
         return None
-    if expected in (0, units):  # one arm only: what is elsewhere is there by no chance
-        p_value = 1.0 if expected == observed else 0.0
+    if expected == observed:
+        p_value = 1.0
+    elif expected in (0, units):  # one arm only: what is elsewhere is there by no chance
+        p_value = 0.0
     else:
         p_value = sample_ratio_mismatch([units - observed, observed], [units - expected, expected])
     return SampleRatio(units, expected, observed, p_value)

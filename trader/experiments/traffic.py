@@ -60,6 +60,7 @@ class Traffic:
         self._comparison = SequentialComparison(plan_of(spec))
         self._moments = StreamingMoments()
         self._n = 0
+        self._fresh: list[float] = []
         self._last: tuple[float, float] | None = None
         self.share = spec.split.challenger
         """Of the next decision."""
@@ -73,7 +74,7 @@ class Traffic:
             return None
         if broken := broken_text(self._watch.guardrails()):
             return self._change(mark.seq, 0.0, f"rolled back: {broken}", {})
-        if self._n > spec.horizon or spec.schedule == "fixed":
+        if spec.schedule == "fixed" or self._n > spec.horizon or not self._is_look:
             return None
         return self._ramp(mark.seq) if spec.schedule == "ramp" else self._thompson(mark.seq)
 
@@ -83,11 +84,16 @@ class Traffic:
             champion, challenger = (now / last for now, last in zip(mark[1:3], self._last, strict=True))
             self._n += 1
             if self._n <= self._spec.horizon:
-                if self._spec.schedule == "ramp":
-                    self._comparison.add([challenger - champion])
-                elif self._spec.schedule == "thompson":
-                    self._moments.add([challenger - champion])
+                self._fresh.append(challenger - champion)
+            if self._is_look:
+                (self._moments if self._spec.schedule == "thompson" else self._comparison).add(self._fresh)
+                self._fresh = []
         self._last = (mark.champion, mark.challenger)
+
+    @property
+    def _is_look(self) -> bool:
+        """Whether a block of the comparison is complete or a gate is due: in between nothing new is known."""
+        return self._n % self._comparison.plan.block_length == 0 or self._gate > 0
 
     @property
     def _gate(self) -> int:
@@ -96,8 +102,6 @@ class Traffic:
         return 0 if rest else gate
 
     def _ramp(self, seq: int) -> ShareChange | None:
-        if self._n % self._comparison.plan.block_length and not self._gate:
-            return None  # nothing new is known
         found = self._comparison.result()
         evidence = {"estimate": found.estimate, "low": found.low, "high": found.high, "p_value": found.p_value}
         if found.direction == "below":
@@ -140,6 +144,7 @@ class Traffic:
             "share": self.share,
             "n": self._n,
             "last": self._last,
+            "fresh": list(self._fresh),
             "watch": self._watch.state(),
             "comparison": self._comparison.state(),
             "moments": self._moments.state(),
@@ -149,6 +154,7 @@ class Traffic:
         """Go on from what `state` returned."""
         self.share, self._n = float(state["share"]), int(state["n"])
         self._last = None if state["last"] is None else (float(state["last"][0]), float(state["last"][1]))
+        self._fresh = [float(difference) for difference in state["fresh"]]
         self._watch.restore(state["watch"])
         self._comparison = SequentialComparison.restore(state["comparison"])
         self._moments = StreamingMoments.restore(state["moments"])

@@ -8,7 +8,6 @@ import pytest
 
 from trader.core.errors import UserError
 from trader.experiments.breaker import CircuitBreaker
-from trader.experiments.shares import parse_split
 from trader.experiments.spec import ExperimentSpec
 
 PLAIN: dict[str, Any] = {"name": "e", "champion": "linear@1.0.0", "challenger": "linear@1.1.0"}
@@ -37,12 +36,6 @@ def test_a_spec_comes_back() -> None:
 def test_what_cannot_be_is_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         ExperimentSpec(**PLAIN | fields)
-
-
-@pytest.mark.parametrize("text", ["90", "90/20", "a/b", "110/-10", "50/30/10/10", ""])
-def test_splits_that_do_not_add_up_are_refused(text: str) -> None:
-    with pytest.raises(UserError, match="100 in all"):
-        parse_split(text)
 
 
 def test_the_breaker_pauses_longer_each_time_and_closes_at_once() -> None:
