@@ -14,10 +14,11 @@ from pydantic import Field
 from ray.serve import Application
 
 from serve.auth import Credential, Guard, credentials_from_environment
-from serve.deployments import ensemble_application, ingress_deployment
+from serve.deployments import Queue, ensemble_application, ingress_deployment
 from serve.experiments_route import ExperimentDesk
 from serve.ingress import Limits
 from serve.plan import Plan, Serving
+from serve.tracing import anchored
 from trader import __version__
 from trader.settings import RegistrySettings, ServeSettings
 
@@ -39,6 +40,12 @@ class AppArgs(Serving):
     """Longest request body."""
     rate_limit: float = Field(0.0, ge=0)
     """Requests a second that each client address may send on and on; 0 lets all pass."""
+    max_ongoing_requests: int = Field(16, ge=1)
+    """Requests that a replica of an ensemble works on at a time; the ingress works on four times as many."""
+    max_queued_requests: int = Field(1024, ge=1)
+    """Requests that may wait for the ingress, and for an ensemble; more are answered 503 at once."""
+    tracing: str = "off"
+    """Where spans go: `off`, `console`, `file:PATH` or `otlp:URL`."""
     request_timeout_s: float = Field(10.0, gt=0)
     """Deadline of one request, in which it is repeated if its replica dies."""
     member_timeout_s: float = Field(0.0, ge=0)
@@ -53,7 +60,7 @@ class AppArgs(Serving):
     @classmethod
     def of(cls, settings: ServeSettings, model_dir: Path, **others: Any) -> "AppArgs":
         """Return the arguments that the settings stand for, and any others."""
-        shared = ("replicas", "max_rows", "rate_limit", "request_timeout_s", "member_timeout_s", "users")
+        shared = set(cls.model_fields) & set(ServeSettings.model_fields)
         return cls(model_dir=model_dir, **{name: getattr(settings, name) for name in shared}, **others)
 
 
@@ -65,6 +72,8 @@ def build_app(args: AppArgs) -> Application:
     args : AppArgs
         On the command line, `serve run serve.app:build_app model_dir=… replicas=2`.
     """
+    tracing = anchored(args.tracing)
+    queue = Queue(args.max_ongoing_requests, args.max_queued_requests)
     ensembles = [
         ensemble_application(
             folder,
@@ -72,6 +81,8 @@ def build_app(args: AppArgs) -> Application:
             replicas=args.replicas,
             cpus=args.replica_cpus,
             member_timeout_s=args.member_timeout_s,
+            queue=queue,
+            tracing=tracing,
         )
         for folder, weights in args.folders.items()
     ]
@@ -80,8 +91,9 @@ def build_app(args: AppArgs) -> Application:
     desk = ExperimentDesk(store_url, args.registry) if store_url else None
     credentials = credentials_from_environment(args.users)
     plan = Plan.of(args)
-    ingress = ingress_deployment(cpus=args.ingress_cpus, plan=plan, version=_version(args, store_url, credentials))
-    return ingress.bind(ensembles, plan.model_dump(), limits, args.request_timeout_s, desk, Guard(credentials))
+    version = _version(args, store_url, credentials)
+    ingress = ingress_deployment(cpus=args.ingress_cpus, plan=plan, version=version, queue=queue)
+    return ingress.bind(ensembles, plan.model_dump(), limits, args.request_timeout_s, desk, Guard(credentials), tracing)
 
 
 def _version(args: AppArgs, store_url: str | None, credentials: tuple[Credential, ...]) -> str:

@@ -9,10 +9,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from ray.exceptions import RayTaskError
+from ray.serve.exceptions import BackPressureError
 from ray.serve.handle import DeploymentHandle
 
 from serve.explaining import Explained
 from serve.handles import EnsembleHandle
+from serve.overload import OverloadedError
 from serve.retry import Attempts, RetryPolicy, is_transient, own_error
 from serve.service import EnsembleDescription, EnsembleService
 from trader.core.protocols import Prediction
@@ -28,8 +30,16 @@ _SCRAPE_TIMEOUT_S = 2.0
 class Backend(Protocol):
     """The ensemble, wherever it runs. Errors are those of `trader.core.errors`."""
 
-    async def score(self, feature_names: tuple[str, ...], features: FloatArray) -> Prediction:
-        """Score the last instant of features (n_instants, n_symbols, n_features), columns as `feature_names`."""
+    @property
+    def deployment(self) -> str:
+        """Where it runs, as metrics and traces name it."""
+        ...
+
+    async def score(self, feature_names: tuple[str, ...], features: FloatArray, trace: str | None = None) -> Prediction:
+        """Score the last instant of features (n_instants, n_symbols, n_features), columns as `feature_names`.
+
+        `trace` is a `traceparent`, where this request is traced.
+        """
         ...
 
     async def explain(
@@ -54,12 +64,14 @@ class Backend(Protocol):
 class InProcessBackend:
     """A service in this process."""
 
+    deployment = "in-process"
+
     def __init__(self, service: EnsembleService) -> None:
         self._service = service
 
-    async def score(self, feature_names: tuple[str, ...], features: FloatArray) -> Prediction:
+    async def score(self, feature_names: tuple[str, ...], features: FloatArray, trace: str | None = None) -> Prediction:
         """Score the last instant."""
-        return self._service.score(feature_names, features)
+        return self._service.score(feature_names, features, trace)
 
     async def explain(
         self, feature_names: tuple[str, ...], features: FloatArray, chosen: IntArray, method: str, member: str
@@ -83,6 +95,8 @@ class InProcessBackend:
 class HandleBackend:
     """Replicas behind a handle; calls are repeated while a replica is away, until the deadline.
 
+    A queue that is full is not waited for: it is OverloadedError at once.
+
     Parameters
     ----------
     handle : DeploymentHandle
@@ -92,13 +106,15 @@ class HandleBackend:
     """
 
     def __init__(self, handle: DeploymentHandle, timeout_s: float) -> None:
+        self.deployment: str = handle.deployment_name
         self._handle = EnsembleHandle(handle)
         self._policy = RetryPolicy(timeout_s=timeout_s, attempt_timeout_s=timeout_s)
 
-    async def score(self, feature_names: tuple[str, ...], features: FloatArray) -> Prediction:
+    async def score(self, feature_names: tuple[str, ...], features: FloatArray, trace: str | None = None) -> Prediction:
         """Score the last instant."""
         method = self._handle.method("score", features.nbytes)
-        prediction: Prediction = await self._call(lambda: method.remote(feature_names, features))
+        args = (feature_names, features) if trace is None else (feature_names, features, trace)
+        prediction: Prediction = await self._call(lambda: method.remote(*args))
         return prediction
 
     async def explain(
@@ -137,6 +153,9 @@ class HandleBackend:
                 return await asyncio.wait_for(send(), attempts.timeout_s())
             except RayTaskError as error:
                 raise own_error(error) from None
+            except BackPressureError as error:
+                # To wait here would hold one more of the requests that the ingress may work on.
+                raise OverloadedError(f"the queue of {self.deployment} is full: {error.message}") from None
             except Exception as error:
                 if not is_transient(error):
                     raise

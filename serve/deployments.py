@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI
 from ray import serve as ray_serve
 from ray.serve import Application
+from ray.serve.config import BackpressureConfig
 from ray.serve.deployment import Deployment
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import LoggingConfig
@@ -22,15 +24,34 @@ from serve.names import INGRESS
 from serve.plan import Plan, deployment_of
 from serve.routing import Challenge, Router
 from serve.service import EnsembleService
+from serve.tracing import Tracing
 from trader.experiments.assignment import Split
 from trader.models.artifacts import manifest_digest
 
-__all__ = ["Ingress", "ensemble_application", "ingress_deployment"]
+__all__ = ["Ingress", "Queue", "ensemble_application", "ingress_deployment"]
 
 # A killed replica is replaced when its health check fails, so the period bounds how long predictions wait.
 _HEALTH_CHECK_PERIOD_S = 1.0
 _HEALTH_CHECK_TIMEOUT_S = 30.0
 _GRACE_S = 5.0
+_INGRESS_FACTOR = 4  # one ingress feeds several replicas
+_RETRY_AFTER_S = 1.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Queue:
+    """How many requests are worked on, and how many wait.
+
+    Parameters
+    ----------
+    ongoing : int
+        In each replica of an ensemble; four times as many in the ingress.
+    queued : int
+        For an ensemble, and for the ingress; Serve's proxy answers more 503, in plain text.
+    """
+
+    ongoing: int = 16
+    queued: int = 1024
 
 
 class Ingress:
@@ -47,6 +68,8 @@ class Ingress:
         Deadline of one request.
     experiments : ExperimentDesk, optional
     guard : Guard, optional
+    tracing : str
+        Where spans go; see `serve.tracing.Tracing.of`.
     """
 
     def __init__(
@@ -57,12 +80,14 @@ class Ingress:
         timeout_s: float,
         experiments: ExperimentDesk | None = None,
         guard: Guard | None = None,
+        tracing: str = "off",
     ) -> None:
         self._handles = {handle.deployment_name: handle for handle in ensembles}
         self._limits = limits
         self._timeout_s = timeout_s
         self._experiments = experiments
         self._guard = guard
+        self._tracing = tracing
         self._plan = Plan.model_validate(plan)
         self._router = Router(*self._routes(self._plan)[:2])
 
@@ -79,7 +104,12 @@ class Ingress:
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         return create_api(
-            self._router, self._limits, echo_request_id=False, experiments=self._experiments, guard=self._guard
+            self._router,
+            self._limits,
+            echo_request_id=False,
+            experiments=self._experiments,
+            guard=self._guard,
+            tracing=Tracing.of(self._tracing, "ingress"),
         )
 
     def _routes(self, plan: Plan) -> tuple[HandleBackend, tuple[HandleBackend, Challenge] | None, HandleBackend | None]:
@@ -99,7 +129,14 @@ class Ingress:
 
 
 def ensemble_application(
-    folder: Path, *, weights: Mapping[str, float], replicas: int, cpus: float, member_timeout_s: float
+    folder: Path,
+    *,
+    weights: Mapping[str, float],
+    replicas: int,
+    cpus: float,
+    member_timeout_s: float,
+    queue: Queue | None = None,
+    tracing: str = "off",
 ) -> Application:
     """Return the ensemble of a folder as something to be deployed, named by the folder.
 
@@ -111,14 +148,15 @@ def ensemble_application(
         If the folder holds no ensemble.
     """
     folder = folder.resolve()
+    queue = queue or Queue()
     deployment = ray_serve.deployment(
         EnsembleService,
         name=deployment_of(folder),
         num_replicas=replicas,
         user_config={"weights": dict(weights)},
         ray_actor_options={"num_cpus": cpus},
-        max_ongoing_requests=16,
-        max_queued_requests=1024,
+        max_ongoing_requests=queue.ongoing,
+        max_queued_requests=queue.queued,
         health_check_period_s=_HEALTH_CHECK_PERIOD_S,
         health_check_timeout_s=_HEALTH_CHECK_TIMEOUT_S,
         graceful_shutdown_wait_loop_s=0.1,
@@ -126,11 +164,11 @@ def ensemble_application(
         max_constructor_retry_count=3,
         logging_config=_quiet(),
     )
-    version = _digest(manifest_digest(folder), str(member_timeout_s))
-    return _pinned(deployment, version).bind(str(folder), member_timeout_s)
+    version = _digest(manifest_digest(folder), str(member_timeout_s), tracing)
+    return _pinned(deployment, version).bind(str(folder), member_timeout_s, tracing)
 
 
-def ingress_deployment(*, cpus: float, plan: Plan, version: str) -> Deployment:
+def ingress_deployment(*, cpus: float, plan: Plan, version: str, queue: Queue | None = None) -> Deployment:
     """Return the deployment of `Ingress`: one replica, so that its metrics are the metrics.
 
     Parameters
@@ -140,15 +178,18 @@ def ingress_deployment(*, cpus: float, plan: Plan, version: str) -> Deployment:
         Reaches a replica that runs in place.
     version : str
         Another one restarts the replica.
+    queue : Queue, optional
     """
+    queue = queue or Queue()
     deployment = ray_serve.deployment(
         ray_serve.ingress()(Ingress),
         name=INGRESS,
         num_replicas=1,
         user_config=plan.model_dump(),
         ray_actor_options={"num_cpus": cpus},
-        max_ongoing_requests=64,
-        max_queued_requests=1024,
+        max_ongoing_requests=_INGRESS_FACTOR * queue.ongoing,
+        max_queued_requests=queue.queued,
+        backpressure_config=BackpressureConfig(status_code=503, retry_after_s=_RETRY_AFTER_S),
         health_check_period_s=_HEALTH_CHECK_PERIOD_S,
         health_check_timeout_s=_HEALTH_CHECK_TIMEOUT_S,
         graceful_shutdown_wait_loop_s=0.1,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import itertools
 
 import numpy as np
 import orjson
@@ -26,6 +25,7 @@ from serve.problems import ProblemError, install_problem_handlers
 from serve.rate_limit import RateLimiter
 from serve.routing import Router
 from serve.schema import Health, MemberDescription, ModelsResponse, PredictRequest, PredictResponse
+from serve.tracing import TracedRequests, Tracing
 from trader import __version__
 
 __all__ = ["Limits", "create_api"]
@@ -70,6 +70,7 @@ def create_api(
     echo_request_id: bool = True,
     experiments: ExperimentDesk | None = None,
     guard: Guard | None = None,
+    tracing: Tracing | None = None,
 ) -> FastAPI:
     """Return the HTTP interface over a backend.
 
@@ -84,6 +85,8 @@ def create_api(
         None leaves `/v1/experiments` and `/v1/audit` out.
     guard : Guard, optional
         Who may change them; nobody by default.
+    tracing : Tracing, optional
+        Makes spans of requests; none by default.
     """
     limits = limits or Limits()
     router = backend if isinstance(backend, Router) else Router(backend)
@@ -98,6 +101,8 @@ def create_api(
         audit = AuditDesk(experiments.store_url)
         api.add_middleware(AuditTrail, desk=audit, metrics=metrics)
         add_audit_route(api, audit, guard or Guard())
+    if tracing is not None:
+        api.add_middleware(TracedRequests, tracing=tracing)
     api.add_middleware(
         RequestEnvelope,
         metrics=metrics,
@@ -171,7 +176,9 @@ def _add_health_routes(api: FastAPI, router: Router) -> None:
     @api.get("/metrics", tags=["health"], response_class=PlainTextResponse)
     async def prometheus() -> Response:
         """Metrics of this process and of every replica that is asked, told apart by the label `process`."""
-        answers = await asyncio.gather(*(backend.expositions() for backend in router.backends.values()))
-        replicas = list(itertools.chain.from_iterable(answers))
+        asked = list(router.backends.values())
+        answers = await asyncio.gather(*(backend.expositions() for backend in asked))
+        replicas = [(each.deployment, text) for each, texts in zip(asked, answers, strict=True) for text in texts]
         router.metrics.replicas.set(len(replicas))
-        return Response(merge_expositions([router.metrics.exposition(), *replicas]), media_type=CONTENT_TYPE_LATEST)
+        own = (None, router.metrics.exposition())
+        return Response(merge_expositions([own, *replicas]), media_type=CONTENT_TYPE_LATEST)

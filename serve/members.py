@@ -19,9 +19,11 @@ from trader.core.protocols import LeftOut, Prediction
 from trader.experiments.breaker import CircuitBreaker
 from trader.models.ensemble import Ensemble
 
-__all__ = ["GuardedEnsemble", "MemberStanding"]
+__all__ = ["Ask", "GuardedEnsemble", "MemberStanding"]
 
 FloatArray = NDArray[np.float64]
+Ask = Callable[[str, FloatArray, int], FloatArray]
+"""Asks a member by its key, as `Ensemble.ask` does."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -72,8 +74,10 @@ class GuardedEnsemble:
         self._timeout_s = timeout_s
         self._members = {key: _Member(key, clock) for key in ensemble.members}
 
-    def __call__(self, features: FloatArray, n_context: int = 0) -> Prediction:
+    def __call__(self, features: FloatArray, n_context: int = 0, ask: Ask | None = None) -> Prediction:
         """Score as `Ensemble` does; `left_out` says which members have no part in it, and why.
+
+        `ask` takes the place of the ensemble's own, to watch what it does.
 
         Raises
         ------
@@ -81,16 +85,17 @@ class GuardedEnsemble:
             If the shape is not that of the schema, or `n_context` not a number of its instants.
         """
         ensemble = self._ensemble
+        ask = ask or ensemble.ask
         rows = ensemble.checked(features, n_context)
         answers: dict[str, FloatArray] = {}
         left_out: dict[str, LeftOut] = {}
-        begun = self._begin(ensemble, rows, n_context) if self._timeout_s else None
+        begun = self._begin(ask, rows, n_context) if self._timeout_s else None
         for key, member in self._members.items():
             if not (member.at_ease or member.may_be_asked()) if begun is None else key not in begun:
                 left_out[key] = member.left_out("skipped")
                 continue
             try:
-                answers[key] = ensemble.ask(key, rows, n_context) if begun is None else begun[key]()
+                answers[key] = ask(key, rows, n_context) if begun is None else begun[key]()
             except _LateError:
                 left_out[key] = member.left_out("late")
             except Exception as error:  # noqa: BLE001 - what ails one member must not stop the others; it is counted
@@ -108,11 +113,11 @@ class GuardedEnsemble:
         """Return how each member has done, by `name@version`."""
         return {key: member.standing() for key, member in self._members.items()}
 
-    def _begin(self, ensemble: Ensemble, rows: FloatArray, n_context: int) -> dict[str, Callable[[], FloatArray]]:
+    def _begin(self, ask: Ask, rows: FloatArray, n_context: int) -> dict[str, Callable[[], FloatArray]]:
         """Ask all members that may be asked, each in its thread; return what waits for each until their deadline."""
         deadline = time.monotonic() + self._timeout_s
         return {
-            key: member.begin(functools.partial(ensemble.ask, key, rows, n_context), deadline)
+            key: member.begin(functools.partial(ask, key, rows, n_context), deadline)
             for key, member in self._members.items()
             if member.at_ease or member.may_be_asked()
         }

@@ -74,6 +74,20 @@ class HttpMetrics(_Registered):
             ("sign",),
             registry=self.registry,
         )
+        self.variant_seconds = Histogram(
+            f"{_PREFIX}_variant_seconds",
+            "Time of a prediction as the router sees it, by the variant and the deployment that was asked.",
+            ("variant", "deployment"),
+            buckets=_LATENCY_BUCKETS,
+            registry=self.registry,
+        )
+        self.variant_errors = Counter(
+            f"{_PREFIX}_variant_errors",
+            "Predictions that ended without an answer: refused, overloaded, unavailable, failed, cancelled or "
+            "unexpected; see `serve.timing.TimedBackend`.",
+            ("variant", "deployment", "kind"),
+            registry=self.registry,
+        )
         self.audited = Counter(
             f"{_PREFIX}_audit_entries",
             "Requests for a change by outcome (done, refused, denied, failed), and whether the audit log has them: "
@@ -150,18 +164,25 @@ class _Labelled:
 class _Merged:
     """The union of several expositions, one family a name."""
 
-    def __init__(self, expositions: Iterable[str]) -> None:
+    def __init__(self, expositions: Iterable[tuple[str | None, str]]) -> None:
         self._expositions = expositions
 
     def collect(self) -> Iterator[Metric]:
         families: dict[str, Metric] = {}
-        for text in self._expositions:
+        for deployment, text in self._expositions:
+            more = {} if deployment is None else {"deployment": deployment}
             for family in text_string_to_metric_families(text):
                 known = families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
-                known.samples.extend(family.samples)
+                known.samples.extend(sample._replace(labels={**sample.labels, **more}) for sample in family.samples)
         yield from families.values()
 
 
-def merge_expositions(expositions: Iterable[str]) -> bytes:
-    """Return the union of texts in Prometheus' format; a family named in several is written once."""
+def merge_expositions(expositions: Iterable[tuple[str | None, str]]) -> bytes:
+    """Return the union of texts in Prometheus' format; a family named in several is written once.
+
+    Parameters
+    ----------
+    expositions : iterable of tuple
+        Pairs of a deployment, which becomes the label `deployment` of every series, or None for none; and a text.
+    """
     return generate_latest(_Merged(expositions))

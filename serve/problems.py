@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
 
+from serve.overload import OverloadedError
 from trader.core.errors import DataError, OperationError, ServiceUnavailableError
 
 __all__ = [
@@ -157,7 +158,8 @@ def _on_data_error(request: Request, error: Exception) -> Response:
 
 
 def _on_unavailable(request: Request, error: Exception) -> Response:
-    return _answer(request, 503, str(error), kind="model-unavailable", headers={"Retry-After": "1"})
+    kind = "overloaded" if isinstance(error, OverloadedError) else "model-unavailable"
+    return _answer(request, 503, str(error), kind=kind, headers={"Retry-After": "1"})
 
 
 def _on_operation_error(request: Request, error: Exception) -> Response:

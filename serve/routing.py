@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from serve.backend import Backend
 from serve.guardrail import Breach, Guardrails, Tally
 from serve.metrics import HttpMetrics
+from serve.overload import OverloadedError
+from serve.timing import TimedBackend
 from trader.core.errors import DataError, TraderError
 from trader.core.protocols import Prediction
 from trader.experiments.assignment import Split, Variant, assign
@@ -126,8 +128,13 @@ class Router:
         fallback : Backend, optional
             The champion before, which takes over if this one breaks a guardrail.
         """
-        challenging = None if challenger is None else _Challenger(*challenger, Tally(self._guardrails))
-        self._routes = _Routes(champion, Tally(self._guardrails), challenging, fallback)
+        challenging = None
+        if challenger is not None:
+            beside = TimedBackend(challenger[0], self.metrics, _CHALLENGER)
+            challenging = _Challenger(beside, challenger[1], Tally(self._guardrails))
+        before = None if fallback is None else TimedBackend(fallback, self.metrics, _CHAMPION)
+        timed = TimedBackend(champion, self.metrics, _CHAMPION)
+        self._routes = _Routes(timed, Tally(self._guardrails), challenging, before)
 
     @property
     def champion(self) -> Backend:
@@ -191,7 +198,8 @@ class Router:
         try:
             prediction = await routes.champion.score(feature_names, features)
             failed = False
-        except (DataError, asyncio.CancelledError):  # what the client sent, or that it went away
+        # What the client sent, that clients send too much, or that one went away, is not the champion's fault.
+        except (DataError, OverloadedError, asyncio.CancelledError):
             failed = False
             raise
         finally:

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serve.explaining import EnsembleExplainer, Explained
-from serve.members import GuardedEnsemble
+from serve.members import Ask, GuardedEnsemble
 from serve.metrics import ServiceMetrics
+from serve.tracing import Tracing
 from trader.core.errors import DataError, ModelError
 from trader.core.protocols import LeftOut, Prediction
 from trader.models.artifacts import load_ensemble
@@ -87,6 +88,8 @@ class EnsembleService:
         What `trader.models.artifacts.save_ensemble` wrote.
     member_timeout_s : float
         How long a member may take for a prediction, in seconds; 0 sets no limit.
+    tracing : str
+        Where spans go; see `serve.tracing.Tracing.of`.
 
     Raises
     ------
@@ -94,12 +97,13 @@ class EnsembleService:
         If the folder holds no ensemble, its files are not those that were saved, or every member fails.
     """
 
-    def __init__(self, model_dir: str | Path, member_timeout_s: float = 0.0) -> None:
+    def __init__(self, model_dir: str | Path, member_timeout_s: float = 0.0, tracing: str = "off") -> None:
         self._ensemble = load_ensemble(Path(model_dir))
         self._saved_weights = self._ensemble.weights
         self._guarded = GuardedEnsemble(self._ensemble, member_timeout_s)
         self._columns = {name: column for column, name in enumerate(self._ensemble.feature_names)}
         self._metrics = ServiceMetrics()
+        self._tracing = Tracing.of(tracing, "ensemble")
         self._explainer = EnsembleExplainer(self._ensemble, self._metrics)
         for key, weight in self._ensemble.weights.items():
             self._metrics.member.labels(key).set(weight)
@@ -126,8 +130,10 @@ class EnsembleService:
         for key, weight in self._ensemble.weights.items():
             self._metrics.member.labels(key).set(weight)
 
-    def predict(self, features: FloatArray, n_context: int = 0) -> Prediction:
+    def predict(self, features: FloatArray, n_context: int = 0, ask: Ask | None = None) -> Prediction:
         """Score all but the first `n_context` instants of features (n_context + n_slices, n_symbols, n_features).
+
+        `ask` is that of `GuardedEnsemble`.
 
         Raises
         ------
@@ -136,7 +142,7 @@ class EnsembleService:
         """
         started = time.perf_counter()
         try:
-            prediction = self._guarded(features, n_context)
+            prediction = self._guarded(features, n_context, ask)
         except DataError:
             self._metrics.refused.inc()
             raise
@@ -146,7 +152,7 @@ class EnsembleService:
         self._metrics.abstained.inc(int(np.isnan(prediction.score).sum()))
         return prediction
 
-    def score(self, feature_names: tuple[str, ...], features: FloatArray) -> Prediction:
+    def score(self, feature_names: tuple[str, ...], features: FloatArray, trace: str | None = None) -> Prediction:
         """Score the last of some consecutive instants whose columns are named, in any order.
 
         Parameters
@@ -155,6 +161,8 @@ class EnsembleService:
             Exactly the schema's names; their order is repaired.
         features : ndarray of shape (n_instants, n_symbols, n_features)
             The instants before the last are what a sequence model looks back at.
+        trace : str, optional
+            A `traceparent` that the spans of this call continue, where tracing is on.
 
         Returns
         -------
@@ -166,8 +174,11 @@ class EnsembleService:
         DataError
             If a name is unknown, missing or repeated.
         """
-        ordered = self._in_order(feature_names, features)
-        return self.predict(ordered, len(features) - 1)
+        if trace is None or self._tracing is None:
+            return self.predict(self._in_order(feature_names, features), len(features) - 1)
+        with self._tracing.span("replica", parent=trace):
+            ask = self._traced(self._tracing, self._tracing.traceparent())
+            return self.predict(self._in_order(feature_names, features), len(features) - 1, ask)
 
     def explain(
         self,
@@ -224,6 +235,16 @@ class EnsembleService:
     def metrics(self) -> str:
         """Return this process's metrics in Prometheus' text format."""
         return self._metrics.exposition()
+
+    def _traced(self, tracing: Tracing, parent: str | None) -> Ask:
+        """Return what asks a member within a span; its thread may be another, so the parent is named."""
+        ensemble = self._ensemble
+
+        def ask(key: str, rows: FloatArray, n_context: int) -> FloatArray:
+            with tracing.span(f"member {key}", parent=parent):
+                return ensemble.ask(key, rows, n_context)
+
+        return ask
 
     def _warm_up(self) -> None:
         """Compile the kernels before the first request: arrays from another process are read-only, a type apart."""

@@ -33,7 +33,7 @@ def test_command_line_arguments_are_parsed(model_dir: Path) -> None:
     assert app._bound_deployment.name == "ingress"
     (ensemble,) = app._bound_deployment.init_args[0]
     assert ensemble._bound_deployment.num_replicas == 2
-    assert ensemble._bound_deployment.init_args == (str(model_dir), 0.0)
+    assert ensemble._bound_deployment.init_args == (str(model_dir), 0.0, "off")
 
 
 @pytest.mark.parametrize("wrong", [{}, {"model_dir": "x", "replicas": 0}, {"model_dir": "x", "replica": 2}])
@@ -48,7 +48,7 @@ def test_relative_model_dir_is_resolved(model_dir: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(model_dir.parent)
     app = build_app(AppArgs(model_dir=Path("models")))
     (ensemble,) = app._bound_deployment.init_args[0]
-    assert ensemble._bound_deployment.init_args == (str(model_dir), 0.0)
+    assert ensemble._bound_deployment.init_args == (str(model_dir), 0.0, "off")
 
 
 def test_predictor_equals_the_ensemble(handle: DeploymentHandle, model_dir: Path, features: np.ndarray) -> None:

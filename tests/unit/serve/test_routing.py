@@ -27,6 +27,8 @@ SHADOW = Split("e", 0.0)
 class _Model:
     """Answers a constant, after a while or never, or fails."""
 
+    deployment = "test"
+
     def __init__(self, score: float, key: str) -> None:
         self.score_is, self.key = score, key
         self.error: Exception | None = None
@@ -34,7 +36,7 @@ class _Model:
         self.gate.set()
         self.asked = 0
 
-    async def score(self, names: tuple[str, ...], features: np.ndarray) -> Prediction:
+    async def score(self, names: tuple[str, ...], features: np.ndarray, trace: str | None = None) -> Prediction:
         self.asked += 1
         await self.gate.wait()
         if self.error is not None:
