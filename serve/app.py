@@ -7,7 +7,6 @@ import dataclasses
 import hashlib
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 from pydantic import Field
@@ -16,13 +15,15 @@ from ray.serve import Application
 from serve.auth import Credential, Guard, credentials_from_environment
 from serve.deployments import Queue, ensemble_application, ingress_deployment
 from serve.experiments_route import ExperimentDesk
+from serve.guardrail import Guardrails
 from serve.ingress import Limits
 from serve.plan import Plan, Serving
+from serve.serving_route import ServingDesk
 from serve.tracing import anchored
 from trader import __version__
 from trader.settings import RegistrySettings, ServeSettings
 
-__all__ = ["AppArgs", "build_app"]
+__all__ = ["AppArgs", "application", "build_app"]
 
 
 class AppArgs(Serving):
@@ -50,6 +51,12 @@ class AppArgs(Serving):
     """Deadline of one request, in which it is repeated if its replica dies."""
     member_timeout_s: float = Field(0.0, ge=0)
     """How long one model may take for a prediction before the others answer without it; 0 waits for all."""
+    max_error_rate: float = Field(0.02, ge=0, le=1)
+    """Share of the requests that a challenger, or a champion that is new, may fail before it is taken off."""
+    max_p99_s: float = Field(1.0, gt=0)
+    """Seconds within which it gives 99 of 100 answers."""
+    app: str | None = None
+    """Name under which the store keeps what is wanted of this application; without one, HTTP cannot change it."""
     store_url: str | None = Field(None, repr=False)
     """Store whose experiments `/v1/experiments` shows; a URL with a password belongs into `TRADER_STORE__URL`."""
     registry: RegistrySettings = RegistrySettings()
@@ -58,20 +65,30 @@ class AppArgs(Serving):
     """Role by user; tokens come from the environment of who builds the application, see `serve.auth`."""
 
     @classmethod
-    def of(cls, settings: ServeSettings, model_dir: Path, **others: Any) -> "AppArgs":
-        """Return the arguments that the settings stand for, and any others."""
+    def of(cls, settings: ServeSettings, serving: Serving, **others: Any) -> "AppArgs":
+        """Return the arguments that the settings and what is to be served stand for, and any others."""
         shared = set(cls.model_fields) & set(ServeSettings.model_fields)
-        return cls(model_dir=model_dir, **{name: getattr(settings, name) for name in shared}, **others)
+        return cls(**serving.model_dump(), **{name: getattr(settings, name) for name in shared}, **others)
+
+    def but(self, serving: Serving) -> "AppArgs":
+        """Return the arguments for something else to be served."""
+        return self.model_copy(update=serving.model_dump())
 
 
 def build_app(args: AppArgs) -> Application:
-    """Return the application, ready for `ray.serve.run`.
+    """Return the application, ready for `ray.serve.run`; tokens and the store's password come from the environment.
 
     Parameters
     ----------
     args : AppArgs
         On the command line, `serve run serve.app:build_app model_dir=… replicas=2`.
     """
+    store_url = args.store_url or os.environ.get("TRADER_STORE__URL")
+    return application(args.model_copy(update={"store_url": store_url}), credentials_from_environment(args.users))
+
+
+def application(args: AppArgs, credentials: tuple[Credential, ...]) -> Application:
+    """Return the application for users that are known already; the same of both gives one that differs in nothing."""
     tracing = anchored(args.tracing)
     queue = Queue(args.max_ongoing_requests, args.max_queued_requests)
     ensembles = [
@@ -87,18 +104,19 @@ def build_app(args: AppArgs) -> Application:
         for folder, weights in args.folders.items()
     ]
     limits = Limits(max_rows=args.max_rows, max_body_bytes=args.max_body_bytes, rate=args.rate_limit)
-    store_url = args.store_url or os.environ.get("TRADER_STORE__URL")
-    desk = ExperimentDesk(store_url, args.registry) if store_url else None
-    credentials = credentials_from_environment(args.users)
+    store_url = args.store_url
+    experiments = ExperimentDesk(store_url, args.registry) if store_url else None
+    serving = ServingDesk(args.app, store_url, args.registry) if store_url and args.app else None
     plan = Plan.of(args)
-    version = _version(args, store_url, credentials)
+    version = _version(args, credentials)
     ingress = ingress_deployment(cpus=args.ingress_cpus, plan=plan, version=version, queue=queue)
-    return ingress.bind(ensembles, plan.model_dump(), limits, args.request_timeout_s, desk, Guard(credentials), tracing)
+    desks = (experiments, serving, Guard(credentials), Guardrails(args.max_error_rate, args.max_p99_s), tracing)
+    return ingress.bind(ensembles, plan.model_dump(), limits, args.request_timeout_s, *desks)
 
 
-def _version(args: AppArgs, store_url: str | None, credentials: tuple[Credential, ...]) -> str:
+def _version(args: AppArgs, credentials: tuple[Credential, ...]) -> str:
     """Return what changes when the ingress has to be started anew: any argument that is not part of its plan."""
     fixed = args.model_dump_json(exclude=set(Serving.model_fields) | {"replicas", "replica_cpus", "ingress_cpus"})
     users = [dataclasses.astuple(credential) for credential in credentials]
-    content = json.dumps([__version__, fixed, store_url, users])
+    content = json.dumps([__version__, fixed, users])
     return hashlib.sha256(content.encode()).hexdigest()[:16]

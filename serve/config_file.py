@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,24 +11,19 @@ import yaml
 from ray.serve.schema import ServeDeploySchema
 
 from serve.app import AppArgs
+from serve.session import StandingSession
 from trader.core.errors import UserError
-from trader.settings import Settings
 
-__all__ = ["deploy_config", "write_config"]
+__all__ = ["deploy_config", "keep_files", "write_config"]
 
 
-def deploy_config(settings: Settings, model_dir: Path, *, name: str, port: int) -> dict[str, Any]:
+def deploy_config(args: AppArgs, *, name: str, host: str, port: int) -> dict[str, Any]:
     """Return the application as `serve deploy` and `PUT /api/serve/applications/` take it.
 
     Nothing secret is in it: a store URL with a password is left out, and tokens are never written.
     """
-    serve = settings.serve
-    args = AppArgs.of(
-        serve,
-        model_dir,
-        store_url=None if urlsplit(settings.store_url).password else settings.store_url,
-        registry=settings.registry,
-    )
+    if args.store_url is not None and urlsplit(args.store_url).password:
+        args = args.model_copy(update={"store_url": None})
     application = {
         "name": name,
         "route_prefix": "/",
@@ -36,10 +32,21 @@ def deploy_config(settings: Settings, model_dir: Path, *, name: str, port: int) 
     }
     return {
         "proxy_location": "HeadOnly",
-        "http_options": {"host": serve.host, "port": port},
+        "http_options": {"host": host, "port": port},
         "logging_config": {"log_level": "WARNING", "enable_access_log": False},
         "applications": [application],
     }
+
+
+def keep_files(folder: Path, args: AppArgs, members: tuple[str, ...], *, name: str) -> Path:
+    """Let the files of a standing application say what it serves now; return the one for `serve deploy`."""
+    file = folder.resolve() / "config.yaml"
+    session = StandingSession.read(folder)
+    if session is not None:
+        url = urlsplit(session.http_url)
+        write_config(deploy_config(args, name=name, host=url.hostname or "", port=url.port or 0), file)
+        dataclasses.replace(session, model_dir=str(args.model_dir), members=members).write(folder)
+    return file
 
 
 def write_config(config: dict[str, Any], file: Path) -> None:

@@ -19,11 +19,13 @@ from ray.serve.schema import LoggingConfig
 from serve.auth import Guard
 from serve.backend import HandleBackend
 from serve.experiments_route import ExperimentDesk
+from serve.guardrail import Guardrails
 from serve.ingress import Limits, create_api
 from serve.names import INGRESS
 from serve.plan import Plan, deployment_of
 from serve.routing import Challenge, Router
 from serve.service import EnsembleService
+from serve.serving_route import ServingDesk
 from serve.tracing import Tracing
 from trader.experiments.assignment import Split
 from trader.models.artifacts import manifest_digest
@@ -67,7 +69,9 @@ class Ingress:
     timeout_s : float
         Deadline of one request.
     experiments : ExperimentDesk, optional
+    serving : ServingDesk, optional
     guard : Guard, optional
+    guardrails : Guardrails, optional
     tracing : str
         Where spans go; see `serve.tracing.Tracing.of`.
     """
@@ -79,17 +83,21 @@ class Ingress:
         limits: Limits,
         timeout_s: float,
         experiments: ExperimentDesk | None = None,
+        serving: ServingDesk | None = None,
         guard: Guard | None = None,
+        guardrails: Guardrails | None = None,
         tracing: str = "off",
     ) -> None:
         self._handles = {handle.deployment_name: handle for handle in ensembles}
         self._limits = limits
         self._timeout_s = timeout_s
         self._experiments = experiments
+        self._serving = serving
         self._guard = guard
         self._tracing = tracing
         self._plan = Plan.model_validate(plan)
-        self._router = Router(*self._routes(self._plan)[:2])
+        champion, challenger, fallback = self._routes(self._plan)
+        self._router = Router(champion, challenger, fallback, guardrails=guardrails)
 
     def reconfigure(self, plan: Mapping[str, Any]) -> None:
         """Answer the next requests as a plan says; Ray Serve calls it in place, and after a restart."""
@@ -108,6 +116,7 @@ class Ingress:
             self._limits,
             echo_request_id=False,
             experiments=self._experiments,
+            serving=None if self._serving is None else (self._serving, self.standing),
             guard=self._guard,
             tracing=Tracing.of(self._tracing, "ingress"),
         )

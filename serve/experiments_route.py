@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, ParamSpec, TypeVar
+from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Path, Request, Response
 
@@ -21,8 +19,7 @@ from serve.experiments_schema import (
     PromoteRequest,
     Reason,
 )
-from serve.problems import ProblemError
-from trader.core.errors import ConflictError, NotFoundError, StoreError, UserError
+from serve.over_store import ask_store, json_ready
 from trader.experiments import actions
 from trader.experiments.book import Experiment, ExperimentBook
 from trader.experiments.spec import default_share
@@ -31,8 +28,6 @@ from trader.storage import Store
 
 __all__ = ["ExperimentDesk", "add_experiment_routes"]
 
-P = ParamSpec("P")
-T = TypeVar("T")
 _Name = Annotated[str, Path(max_length=64, description="Name of the experiment.")]
 
 
@@ -60,8 +55,8 @@ class ExperimentDesk:
             experiment, found = actions.look(store, name)
         return {
             "experiment": _summary(experiment),
-            "assessment": _plain(found.to_dict()),
-            "history": [_plain(entry.to_dict()) for entry in experiment.entries],
+            "assessment": json_ready(found.to_dict()),
+            "history": [json_ready(entry.to_dict()) for entry in experiment.entries],
         }
 
     def register(self, wanted: ExperimentRequest, who: str) -> dict[str, Any]:
@@ -119,71 +114,48 @@ def add_experiment_routes(api: FastAPI, desk: ExperimentDesk, guard: Guard) -> N
     @api.get("/v1/experiments", tags=["experiments"])
     async def experiments(request: Request) -> ExperimentsResponse:
         """List all experiments."""
-        found = await _answer(desk.all)
+        found = await ask_store(desk.all)
         return ExperimentsResponse(request_id=request.state.request_id, experiments=found)
 
     @api.get("/v1/experiments/{name}", tags=["experiments"])
     async def experiment(request: Request, name: _Name) -> ExperimentState:
         """Say where an experiment stands; a sequential one may be looked at as often as one likes."""
-        return ExperimentState(request_id=request.state.request_id, **await _answer(desk.state, name))
+        return ExperimentState(request_id=request.state.request_id, **await ask_store(desk.state, name))
 
     @api.post("/v1/experiments", tags=["experiments"], status_code=201, dependencies=trader)
     async def register(request: Request, body: ExperimentRequest, response: Response) -> ExperimentState:
         """Register an experiment before it begins; what is registered cannot be changed."""
         response.headers["Location"] = f"/v1/experiments/{body.name}"
         return ExperimentState(
-            request_id=request.state.request_id, **await _answer(desk.register, body, request.state.user)
+            request_id=request.state.request_id, **await ask_store(desk.register, body, request.state.user)
         )
 
     @api.post("/v1/experiments/{name}/promote", tags=["experiments"], dependencies=admin)
     async def promote(request: Request, name: _Name, body: PromoteRequest) -> ExperimentMove:
         """Make the challenger champion of its model, if the experiment passed."""
         return ExperimentMove(
-            request_id=request.state.request_id, **await _answer(desk.promote, name, body, request.state.user)
+            request_id=request.state.request_id, **await ask_store(desk.promote, name, body, request.state.user)
         )
 
     @api.post("/v1/experiments/{name}/rollback", tags=["experiments"], dependencies=admin)
     async def rollback(request: Request, name: _Name, body: Reason) -> ExperimentMove:
         """Take a promotion back: the champion before it is champion again."""
         return ExperimentMove(
-            request_id=request.state.request_id, **await _answer(desk.rollback, name, body, request.state.user)
+            request_id=request.state.request_id, **await ask_store(desk.rollback, name, body, request.state.user)
         )
 
     @api.post("/v1/experiments/{name}/stop", tags=["experiments"], dependencies=trader)
     async def stop(request: Request, name: _Name, body: Reason) -> ExperimentState:
         """End an experiment for good."""
         return ExperimentState(
-            request_id=request.state.request_id, **await _answer(desk.stop, name, body, request.state.user)
+            request_id=request.state.request_id, **await ask_store(desk.stop, name, body, request.state.user)
         )
 
     @api.post("/v1/experiments/{name}/decide", tags=["experiments"], dependencies=admin)
     async def decide(request: Request, name: _Name) -> ExperimentRuling:
         """Let the policy that was registered act now; what it says is kept."""
-        return ExperimentRuling(request_id=request.state.request_id, **await _answer(desk.decide, name))
-
-
-async def _answer(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Ask the store in another thread, so that predictions are answered meanwhile."""
-    try:
-        return await asyncio.to_thread(work, *args, **kwargs)
-    except NotFoundError as error:
-        raise ProblemError(404, "not-found", str(error)) from None
-    except UserError as error:
-        raise ProblemError(422, "invalid-request", str(error)) from None
-    except ConflictError as error:
-        raise ProblemError(409, "conflict", str(error)) from None
-    except StoreError as error:
-        raise ProblemError(503, "store-unavailable", str(error), headers={"Retry-After": "5"}) from None
+        return ExperimentRuling(request_id=request.state.request_id, **await ask_store(desk.decide, name))
 
 
 def _summary(experiment: Experiment) -> ExperimentSummary:
     return ExperimentSummary(**experiment.to_dict())
-
-
-def _plain(value: Any) -> Any:
-    """Return JSON-ready values: NaN is null."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

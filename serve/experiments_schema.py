@@ -17,10 +17,11 @@ __all__ = [
     "ExperimentsResponse",
     "PromoteRequest",
     "Reason",
+    "Reference",
 ]
 
 _Why = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"\S", strip_whitespace=True)]
-_Ref = Annotated[
+Reference = Annotated[
     str,
     StringConstraints(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
@@ -46,9 +47,9 @@ class ExperimentRequest(Reason):
     """An experiment to be registered."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-    champion: _Ref
+    champion: Reference
     """Version or alias of a registered model: `linear@1.2.0`."""
-    challenger: _Ref
+    challenger: Reference
     kind: Literal["ab", "shadow"] = "ab"
     challenger_share: Annotated[float, Field(ge=0, le=1)] | None = None
     """Share of the symbols whose scores the challenger gives, at first; 0 for a shadow. Left out, it is the first step

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import orjson
@@ -25,6 +27,7 @@ from serve.problems import ProblemError, install_problem_handlers
 from serve.rate_limit import RateLimiter
 from serve.routing import Router
 from serve.schema import Health, MemberDescription, ModelsResponse, PredictRequest, PredictResponse
+from serve.serving_route import ServingDesk, add_serving_routes
 from serve.tracing import TracedRequests, Tracing
 from trader import __version__
 
@@ -69,6 +72,7 @@ def create_api(
     *,
     echo_request_id: bool = True,
     experiments: ExperimentDesk | None = None,
+    serving: tuple[ServingDesk, Callable[[], Mapping[str, Any]]] | None = None,
     guard: Guard | None = None,
     tracing: Tracing | None = None,
 ) -> FastAPI:
@@ -83,6 +87,8 @@ def create_api(
         False behind a proxy that answers with `X-Request-ID` itself, as Ray Serve's does.
     experiments : ExperimentDesk, optional
         None leaves `/v1/experiments` and `/v1/audit` out.
+    serving : pair of ServingDesk and callable, optional
+        What is wanted of the application, and what returns how its variants do; None leaves `/v1/serving` out.
     guard : Guard, optional
         Who may change them; nobody by default.
     tracing : Tracing, optional
@@ -116,6 +122,8 @@ def create_api(
     add_explain_route(api, router, max_rows=limits.max_rows, max_explained=limits.max_explained)
     if experiments is not None:
         add_experiment_routes(api, experiments, guard or Guard())
+    if serving is not None:
+        add_serving_routes(api, serving[0], guard or Guard(), serving[1])
     _add_health_routes(api, router)
     return api
 

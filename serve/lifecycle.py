@@ -8,25 +8,27 @@ import logging
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 from ray import serve as ray_serve
 from ray.exceptions import RayTaskError
+from ray.serve import Application
 from ray.serve.config import HTTPOptions, ProxyLocation
 from ray.serve.context import _get_global_client
 from ray.serve.exceptions import RayServeException
 from ray.serve.schema import LoggingConfig
 
-from serve.app import AppArgs, build_app
+from serve.app import AppArgs, application
+from serve.auth import Credential, credentials_from_environment
 from serve.names import APP
-from serve.plan import deployment_of
+from serve.plan import Serving, deployment_of
 from serve.predictor import ServePredictor
 from serve.readiness import ask_ready, reachable
 from trader.core.errors import OperationError
-from trader.experiments.assignment import Split
 from trader.models.artifacts import load_ensemble
 from trader.settings.sections import RegistrySettings, ServeSettings
 
-__all__ = ["RunningApp", "claim_port", "start_app"]
+__all__ = ["RunningApp", "claim_port", "deploy", "start_app"]
 
 _READY_TIMEOUT_S = 60.0
 _POLL_S = 0.05
@@ -44,6 +46,9 @@ class RunningApp:
         Where its HTTP is, e.g. `http://127.0.0.1:8000`.
     predictor : ServePredictor
         Scores features by handle; may be sent to actors.
+    args : AppArgs
+    credentials : tuple of Credential
+        What it was built from.
     challenger : ServePredictor, optional
         The same of an experiment's challenger.
     """
@@ -51,6 +56,8 @@ class RunningApp:
     name: str
     url: str
     predictor: ServePredictor
+    args: AppArgs
+    credentials: tuple[Credential, ...]
     challenger: ServePredictor | None = None
 
     def stop(self) -> None:
@@ -64,16 +71,14 @@ class RunningApp:
 
 def start_app(
     settings: ServeSettings,
-    model_dir: Path,
+    serving: Serving,
     *,
-    challenger_dir: Path | None = None,
-    challenger_timeout_s: float = 2.0,
-    split: Split | None = None,
     store_url: str | None = None,
     registry: RegistrySettings | None = None,
     name: str = APP,
+    may_change: bool = False,
 ) -> RunningApp:
-    """Deploy the ensemble of `model_dir` and its HTTP ingress, and wait until both answer.
+    """Deploy ensembles and their HTTP ingress, and wait until it answers.
 
     Serve is started if the cluster has none. If it has one, its HTTP address stays as it is and
     `settings.host` and `settings.port` are not used: Serve has one address for all applications.
@@ -81,66 +86,72 @@ def start_app(
     Parameters
     ----------
     settings : ServeSettings
-    model_dir : Path
-        A saved ensemble; on a cluster every node must see it under this path.
-    challenger_dir : Path, optional
-        The ensemble of an experiment's challenger, deployed beside it.
-    challenger_timeout_s : float
-        How long the challenger may take for a prediction.
-    split : Split, optional
-        Which symbols it answers for over HTTP; none by default, as a shadow.
+    serving : Serving
+        What to serve; on a cluster every node must see its folders under these paths.
     store_url : str, optional
         Store whose experiments are shown and changed over HTTP.
     registry : RegistrySettings, optional
         Of that store.
     name : str
         Name of the application; one of that name is replaced.
+    may_change : bool
+        Whether a `Conductor` will follow what is wanted of it, which may then be said over HTTP.
 
     Raises
     ------
     ModelError
-        If `model_dir` holds no ensemble; nothing is started then.
+        If a folder holds no ensemble; nothing is started then.
     OperationError
         If the port is taken, or the application does not become ready.
     """
-    context = load_ensemble(model_dir).context
+    champion = _predictor(name, serving.model_dir)
+    challenger = None
+    if serving.challenger_dir is not None:
+        challenger = _predictor(name, serving.challenger_dir, timeout_s=serving.challenger_timeout_s, retries=1)
     # Serve tells its progress on stderr, where the caller's own display is.
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     if _get_global_client(raise_if_no_controller_running=False) is None:
         _start_serve(settings)
-    split = split or Split("challenger", 0.0)
     args = AppArgs.of(
         settings,
-        model_dir,
-        challenger_dir=challenger_dir,
-        challenger_timeout_s=challenger_timeout_s,
-        experiment=split.salt,
-        challenger_share=split.challenger,
-        holdout=split.holdout,
+        serving,
+        app=name if may_change else None,
         store_url=store_url,
         registry=registry or RegistrySettings(),
     )
+    credentials = credentials_from_environment(args.users)
     options = _get_global_client().http_config
     host = reachable(options.host)
-    beside = None
-    if challenger_dir is not None:
-        sees = load_ensemble(challenger_dir).context
-        beside = ServePredictor(
-            name, timeout_s=challenger_timeout_s, retries=1, context=sees, deployment=deployment_of(challenger_dir)
-        )
-    champion = ServePredictor(name, context=context, deployment=deployment_of(model_dir))
-    app = RunningApp(name, f"http://{host}:{options.port}", champion, beside)
+    app = RunningApp(name, f"http://{host}:{options.port}", champion, args, credentials, challenger)
     try:
-        ray_serve.run(build_app(args), name=name, route_prefix="/")
+        deploy(application(args, credentials), name)
         _wait_until_ready(host, options.port)
-    except (RuntimeError, RayServeException) as error:
-        app.stop()
-        cause = error.cause if isinstance(error, RayTaskError) else error
-        raise OperationError(f"the Serve application {name!r} did not start: {str(cause).strip()}") from error
     except BaseException:
         app.stop()
         raise
     return app
+
+
+def deploy(app: Application, name: str) -> None:
+    """Deploy an application, in place where one of that name runs, and wait until all replicas are well.
+
+    Replicas that stay are not restarted, and no request fails meanwhile.
+
+    Raises
+    ------
+    OperationError
+        If they do not become well.
+    """
+    try:
+        ray_serve.run(app, name=name, route_prefix="/")
+    except (RuntimeError, RayServeException) as error:
+        cause = error.cause if isinstance(error, RayTaskError) else error
+        raise OperationError(f"the Serve application {name!r} did not start: {str(cause).strip()}") from error
+
+
+def _predictor(name: str, folder: Path, **limits: Any) -> ServePredictor:
+    context = load_ensemble(folder).context
+    return ServePredictor(name, context=context, deployment=deployment_of(folder), **limits)
 
 
 def _start_serve(settings: ServeSettings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from contextlib import suppress
 from typing import Any
@@ -22,12 +23,15 @@ __all__ = ["ServePredictor"]
 
 FloatArray = NDArray[np.float64]
 
+_BRIEF_S = 2.0
+
 
 class ServePredictor:
     """Scores features by a handle of Ray Serve; implements `trader.core.protocols.Predictor`.
 
     A prediction changes nothing, so it is repeated when its replica dies, is restarted or does not answer, until
-    the deadline. Every replica serves the same files, so any of them gives the same answer.
+    the deadline. Every replica serves the same files, so any of them gives the same answer. The call after one that met
+    its deadline waits for two seconds at most: that nobody answers is known then.
 
     It may be sent to other processes by its arguments; the handle is looked up in each. It blocks while it waits,
     so an asyncio actor calls it in a thread.
@@ -72,16 +76,34 @@ class ServePredictor:
         self.deployment = deployment
         self._policy = RetryPolicy(timeout_s=timeout_s, retries=retries, attempt_timeout_s=max(1.0, timeout_s / 3))
         self._handle: EnsembleHandle | None = None
+        self._brief = dataclasses.replace(
+            self._policy, timeout_s=min(timeout_s, _BRIEF_S), attempt_timeout_s=min(timeout_s, _BRIEF_S)
+        )
+        self._is_down = False
         self.calls = 0
         self.retries = 0
+
+    def within(self, timeout_s: float) -> ServePredictor:
+        """Return the same with another deadline."""
+        return _rebuild(self._app, timeout_s, self._policy.retries, self.context, self.deployment)
 
     def __call__(self, features: FloatArray, n_context: int = 0) -> Prediction:
         """Score all but the first `n_context` instants of features (n_context + n_slices, n_symbols, n_features)."""
         self.calls += 1
+        try:
+            prediction = self._ask(features, n_context, self._brief if self._is_down else self._policy)
+        except ServiceUnavailableError:
+            self._is_down = True
+            self._handle = None  # what comes back may be another application of that name
+            raise
+        self._is_down = False
+        return prediction
+
+    def _ask(self, features: FloatArray, n_context: int, policy: RetryPolicy) -> Prediction:
         if self._handle is None:
             self._handle = self._connect()
         predict = self._handle.method("predict", features.nbytes)
-        attempts = Attempts(self._policy, f"the served {self.deployment or 'ensemble'}")
+        attempts = Attempts(policy, f"the served {self.deployment or 'ensemble'}")
         while True:
             response = None
             try:

@@ -92,6 +92,8 @@ class Router:
     ----------
     champion : Backend
     challenger : pair of Backend and Challenge, optional
+    fallback : Backend, optional
+        The champion before.
     metrics : HttpMetrics, optional
     guardrails : Guardrails, optional
     clock : callable
@@ -102,6 +104,7 @@ class Router:
         self,
         champion: Backend,
         challenger: tuple[Backend, Challenge] | None = None,
+        fallback: Backend | None = None,
         *,
         metrics: HttpMetrics | None = None,
         guardrails: Guardrails | None = None,
@@ -111,7 +114,7 @@ class Router:
         self._guardrails = guardrails or Guardrails()
         self._clock = clock
         self._mirrored: set[asyncio.Task[None]] = set()
-        self.use(champion, challenger)
+        self.use(champion, challenger, fallback)
 
     def use(
         self,

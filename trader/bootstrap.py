@@ -22,6 +22,7 @@ from trader.storage import FinalStatus, RunMode, Store
 from trader.telemetry.log import LogConfig, configure_logging, get_logger
 
 if TYPE_CHECKING:
+    from serve.plan import Serving
     from trader.runtime.session import Session
 
 __all__ = ["Endpoints", "Hooks", "backtest", "read_session", "report", "session_file", "trade"]
@@ -90,7 +91,6 @@ def trade(settings: Settings, *, resume: str | None = None, hooks: Hooks | None 
 def _session(run: Prepared, store: Store, hooks: Hooks) -> Iterator[Session]:
     """Start the cluster, Serve and the actors of a run; end them afterwards, in the opposite order."""
     from serve.lifecycle import start_app
-    from trader.experiments.book import ExperimentBook
     from trader.runtime.actors import RunContext
     from trader.runtime.cluster import leave_cluster, start_cluster
     from trader.runtime.session import Session
@@ -101,13 +101,9 @@ def _session(run: Prepared, store: Store, hooks: Hooks) -> Iterator[Session]:
         cluster = start_cluster(plan.settings.ray)
         cleanup.callback(leave_cluster)
         _progress(hooks, "starting Serve", 0.0)
-        experiment = plan.settings.experiment
         app = start_app(
             plan.settings.serve,
-            plan.model_dir,
-            challenger_dir=plan.challenger_dir if experiment.name else None,
-            challenger_timeout_s=experiment.timeout_s,
-            split=ExperimentBook(store).get(experiment.name).spec.split if experiment.name else None,
+            _serving(plan, store),
             store_url=plan.settings.store_url,
             registry=plan.settings.registry,
         )
@@ -122,7 +118,8 @@ def _session(run: Prepared, store: Store, hooks: Hooks) -> Iterator[Session]:
             log=_log_config(plan),
             checkpoint_dir=(plan.run_dir / "checkpoints").resolve(),
         )
-        session = Session(context, app.predictor, store, app.challenger)
+        predictor = app.predictor.within(plan.settings.run.predict_timeout_s)
+        session = Session(context, predictor, store, app.challenger)
         cleanup.callback(session.close)
         endpoints = Endpoints(
             run_id=plan.run_id,
@@ -137,6 +134,25 @@ def _session(run: Prepared, store: Store, hooks: Hooks) -> Iterator[Session]:
         if hooks.on_endpoints is not None:
             hooks.on_endpoints(endpoints)
         yield session
+
+
+def _serving(plan: RunPlan, store: Store) -> Serving:
+    """Return what the application of a run serves: its ensemble, and that of its experiment's challenger."""
+    from serve.plan import Serving
+    from trader.experiments.book import ExperimentBook
+
+    experiment = plan.settings.experiment
+    if not experiment.name:
+        return Serving(model_dir=plan.model_dir)
+    split = ExperimentBook(store).get(experiment.name).spec.split
+    return Serving(
+        model_dir=plan.model_dir,
+        challenger_dir=plan.challenger_dir,
+        challenger_timeout_s=experiment.timeout_s,
+        experiment=split.salt,
+        challenger_share=split.challenger,
+        holdout=split.holdout,
+    )
 
 
 def report(settings: Settings, run_id: str) -> Summary:

@@ -21,7 +21,17 @@ from trader.cli.common import (
     read_settings,
     stdout_for_results,
 )
-from trader.cli.run import RunsDirOption, comma_list
+from trader.cli.run import RunsDirOption
+from trader.cli.serve_apply import (
+    ExperimentOption,
+    MembersOption,
+    ModelsOption,
+    NameOption,
+    ShareOption,
+    WeightsOption,
+    apply,
+    wanted_of,
+)
 from trader.core.errors import ConflictError, OperationError, UserError
 
 if TYPE_CHECKING:
@@ -34,7 +44,8 @@ _POLL_S = 0.1
 
 app = typer.Typer(help="Serve models over HTTP, on a cluster, until they are taken down.", no_args_is_help=True)
 
-NameOption = Annotated[str, typer.Option("--name", help="Of the application, and of its folder in RUNS_DIR/serve.")]
+app.command()(apply)
+
 JoinOption = Annotated[
     str | None,
     typer.Option("--address", metavar="auto|HOST:PORT", help="Of the cluster; as `up` left it in the runs folder."),
@@ -43,13 +54,11 @@ JoinOption = Annotated[
 
 @app.command()
 def up(
-    models: Annotated[
-        Path | None, typer.Option("--models", metavar="DIR", help="A saved ensemble: RUNS_DIR/RUN_ID/models.")
-    ] = None,
-    members: Annotated[
-        str | None,
-        typer.Option("--members", metavar="A,B", help="Registered versions, equally weighted: linear@1.2.0,…"),
-    ] = None,
+    models: ModelsOption = None,
+    members: MembersOption = None,
+    weights: WeightsOption = None,
+    experiment: ExperimentOption = None,
+    share: ShareOption = None,
     port: Annotated[int | None, typer.Option("--port", help="HTTP port; 0 takes a free one.")] = None,
     replicas: Annotated[int | None, typer.Option("--replicas", help="Of the ensemble.")] = None,
     address: Annotated[
@@ -64,12 +73,13 @@ def up(
     assignments: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Serve an ensemble over HTTP until Ctrl-C or `trader serve down`.
+    """Serve an ensemble over HTTP until Ctrl-C or `trader serve down`; by default what was served last.
+
+    It follows what is wanted of it: `trader serve apply`, `PUT /v1/serving`, champions that change.
 
     Example: trader serve up --members linear@1.2.0,momentum@champion --port 8000
     """
-    if (models is None) == (members is None):
-        raise UserError("one of --models DIR and --members A,B is needed")
+    wanted = wanted_of(models, members, weights, experiment, share)
     overrides = {"port": port, "replicas": replicas}
     settings = read_settings(
         preset,
@@ -87,7 +97,7 @@ def up(
     from trader.cli.serve_up import Request, bring_up
 
     folder = session_folder(settings.run.runs_dir, name)
-    request = Request(settings, name, folder, models, comma_list(members) or (), port, detach)
+    request = Request(settings, name, folder, wanted, port, detach)
     bring_up(request, as_json)
 
 
@@ -216,10 +226,12 @@ def _delete(folder: Path, name: str, session: StandingSession | None, address: s
             raise
         file.unlink(missing_ok=True)
         return f"it is gone already, with its cluster at {session.address}"
+    from serve.conducting import dismiss
     from serve.standing import take_away
     from trader.runtime.cluster import leave_cluster
 
     try:
+        dismiss(name)
         there = take_away(name, end_serve=session is not None and session.started_serve)
     finally:
         leave_cluster()

@@ -14,11 +14,14 @@ from urllib.parse import urlsplit
 
 from serve.session import SESSION_FILE, StandingSession, process_start, starting
 from trader.cli.common import err, print_json, stdout_for_results
+from trader.cli.models.common import user
 from trader.core.errors import ConflictError, OperationError, UserError
 from trader.settings import Settings
 
 if TYPE_CHECKING:
+    from serve.conductor import Applied, Conductor
     from serve.lifecycle import RunningApp
+    from serve.wanted import Wanted
 
 __all__ = ["Request", "bring_up", "join"]
 
@@ -35,10 +38,8 @@ class Request:
     name : str
     folder : Path
         Of the application.
-    models : Path, optional
-        Folder of a saved ensemble.
-    members : tuple of str
-        References of registered versions, where there is no folder.
+    wanted : Wanted, optional
+        What to serve; what was wanted last where it is not said.
     port : int, optional
         As given on the command line.
     detach : bool
@@ -47,17 +48,17 @@ class Request:
     settings: Settings
     name: str
     folder: Path
-    models: Path | None
-    members: tuple[str, ...]
+    wanted: Wanted | None
     port: int | None
     detach: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Models:
-    """A verified ensemble folder, its members, and where their scales come from."""
+class _Found:
+    """What is wanted, found and verified, and where the scales come from."""
 
-    folder: Path
+    revision: int
+    applied: Applied
     members: tuple[str, ...]
     scales_from: str
 
@@ -67,22 +68,24 @@ def bring_up(request: Request, as_json: bool) -> None:
     stopping = threading.Event()
     cleanup = contextlib.ExitStack()
     try:
-        with stdout_for_results():
-            models = _find_models(request)
-            with starting(request.folder):
-                _check_down(request)
-                session = _begin(request, models, cleanup)
-                for number in (signal.SIGINT, signal.SIGTERM):
-                    signal.signal(number, lambda *_: stopping.set())
-                session.write(request.folder)
-                if not request.detach:
-                    cleanup.callback((request.folder / SESSION_FILE).unlink, missing_ok=True)
+        with stdout_for_results(), starting(request.folder):
+            _check_down(request)
+            found = _find(request)
+            session, conductor = _begin(request, found, cleanup)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, lambda *_: stopping.set())
+            session.write(request.folder)
+            if not request.detach:
+                cleanup.callback((request.folder / SESSION_FILE).unlink, missing_ok=True)
         if as_json:
-            print_json(session.to_dict() | {"scales_from": models.scales_from})
+            print_json(session.to_dict() | {"scales_from": found.scales_from})
         else:
-            _tell(session, models)
-        while not (request.detach or stopping.wait(1.0)):  # a wait without an end would keep signals from being seen
-            pass
+            _tell(session, found)
+        if conductor is not None:
+            cleanup.callback(conductor.close)
+            while not stopping.wait(1.0):
+                with stdout_for_results():
+                    conductor.step()
     finally:
         with stdout_for_results():
             cleanup.close()
@@ -115,37 +118,51 @@ def _probe(address: str) -> None:
             raise OperationError(f"no Ray cluster answers at {address!r}: {error.strerror or error}") from error
 
 
-def _find_models(request: Request) -> _Models:
-    from trader.models.artifacts import load_ensemble
-
-    if request.models is not None:
-        if not request.models.is_dir():
-            raise UserError(f"--models {request.models}: no such folder; one that `trader run` or `up` saved is needed")
-        folder = request.models.resolve()
-        return _Models(folder, tuple(load_ensemble(folder).members), "as saved with the ensemble")
-    from serve.assembling import assemble
+def _find(request: Request) -> _Found:
+    """Write down what is wanted, unless it was wanted already, and make what it means now."""
+    from serve.conductor import Applied
+    from serve.wanted import Wanted, intent_of, members_of, realised
     from trader.registry import Registry
     from trader.storage import Store
+    from trader.storage.serving import ServingLog
 
     settings = request.settings
     with Store.open(settings.store_url, synchronous=settings.store.synchronous) as store:
-        made = assemble(Registry.of(store, settings.registry), request.members, request.folder.resolve() / "models")
-    return _Models(made.folder, made.members, made.scales_from)
+        log = ServingLog(store, request.name)
+        last = log.latest("wanted")
+        if request.wanted is None and last is None:
+            raise UserError(f"--members A,B or --models DIR is needed: nothing was wanted of {request.name!r} before")
+        wanted = request.wanted or Wanted.of(**(last.payload if last else {}))
+        intent = intent_of(wanted, store, settings.registry)
+        registry = Registry.of(store, settings.registry)
+        serving, scales_from = realised(intent, registry, _models_folder(request), settings.experiment.timeout_s)
+        if last is None or Wanted.of(**last.payload) != wanted:
+            revision = log.add("wanted", wanted.model_dump(mode="json"), who=user(None), why="trader serve up")
+        else:
+            revision = last.number
+    return _Found(revision, Applied(serving, intent), members_of(intent), scales_from)
+
+
+def _models_folder(request: Request) -> Path:
+    return request.folder.resolve() / "models"
 
 
 def _check_down(request: Request) -> None:
-    """Refuse to replace what is up: Serve would stop the old replicas first, and requests would fail meanwhile."""
+    """Refuse to start what is up."""
     session = StandingSession.read(request.folder)
     if session is not None and (session.held or session.detached):
         holder = f"left on the cluster at {session.address}" if session.detached else f"held by process {session.pid}"
         raise ConflictError(
             f"--name {request.name!r} is up at {session.http_url}, {holder}, and serves {', '.join(session.members)}; "
-            "`trader serve down` first, or give another --name"
+            "`trader serve apply` changes that in place; or give another --name"
         )
 
 
-def _begin(request: Request, models: _Models, cleanup: contextlib.ExitStack) -> StandingSession:
-    """Start or join the cluster and deploy; `cleanup` undoes what is not to be left."""
+def _begin(request: Request, found: _Found, cleanup: contextlib.ExitStack) -> tuple[StandingSession, Conductor | None]:
+    """Start or join the cluster and deploy; `cleanup` undoes what is not to be left.
+
+    The conductor is for this process to step, and None where it is left on the cluster.
+    """
     settings = request.settings
     local = settings.ray.address == "local"
     if local:
@@ -155,6 +172,8 @@ def _begin(request: Request, models: _Models, cleanup: contextlib.ExitStack) -> 
         settings = settings.model_copy(update={"serve": settings.serve.model_copy(update={"port": port})})
     else:
         _probe(settings.ray.address)
+    from serve.config_file import deploy_config, write_config
+    from serve.lifecycle import start_app
     from serve.standing import check_free, serve_runs, take_away
     from trader.runtime.cluster import leave_cluster, start_cluster
 
@@ -166,11 +185,16 @@ def _begin(request: Request, models: _Models, cleanup: contextlib.ExitStack) -> 
     started_serve = not serve_runs()
     undo = cleanup.enter_context(contextlib.ExitStack())
     undo.callback(take_away, request.name, end_serve=started_serve and not local)
-    app = _deploy(request, settings, models.folder)
-    if request.detach:
-        undo.pop_all()
+    app = start_app(
+        settings.serve,
+        found.applied.serving,
+        store_url=settings.store_url,
+        registry=settings.registry,
+        name=request.name,
+        may_change=True,
+    )
     pid = os.getpid()
-    return StandingSession(
+    session = StandingSession(
         name=request.name,
         pid=pid,
         pid_started=process_start(pid) or 0.0,
@@ -180,36 +204,48 @@ def _begin(request: Request, models: _Models, cleanup: contextlib.ExitStack) -> 
         started_serve=started_serve,
         http_url=app.url,
         dashboard_url=info.dashboard_url,
-        model_dir=str(models.folder),
-        config=str(_config_file(request)),
-        members=models.members,
+        model_dir=str(found.applied.serving.model_dir),
+        config=str(request.folder.resolve() / "config.yaml"),
+        members=found.members,
     )
-
-
-def _deploy(request: Request, settings: Settings, model_dir: Path) -> RunningApp:
-    from serve.config_file import deploy_config, write_config
-    from serve.lifecycle import start_app
-
-    app = start_app(
-        settings.serve, model_dir, store_url=settings.store_url, registry=settings.registry, name=request.name
-    )
+    conductor = _conduct(request, settings, app, found)
+    if request.detach:
+        undo.pop_all()
     url = urlsplit(app.url)
-    listening = settings.serve.model_copy(update={"host": url.hostname, "port": url.port})
-    config = deploy_config(
-        settings.model_copy(update={"serve": listening}), model_dir, name=request.name, port=url.port or 0
+    config = deploy_config(app.args, name=request.name, host=url.hostname or "", port=url.port or 0)
+    write_config(config, Path(session.config))
+    return session, conductor
+
+
+def _conduct(request: Request, settings: Settings, app: RunningApp, found: _Found) -> Conductor | None:
+    """Write down what is served, and have it follow what is wanted."""
+    from serve.conducting import conductor_of, leave_conductor
+    from serve.conductor import Terms
+    from trader.storage import Store
+    from trader.storage.serving import ServingLog
+
+    with Store.open(settings.store_url, synchronous=settings.store.synchronous) as store:
+        more = {"revision": found.revision, "scales_from": found.scales_from}
+        said = {"who": user(None), "why": "trader serve up"}
+        ServingLog(store, request.name).add("applied", found.applied.to_dict() | more, **said)
+    terms = Terms(
+        app=request.name,
+        store_url=settings.store_url,
+        registry=settings.registry,
+        folder=_models_folder(request),
+        rollback_window_s=settings.serve.rollback_window_s,
+        challenger_timeout_s=settings.experiment.timeout_s,
     )
-    write_config(config, _config_file(request))
-    return app
+    if request.detach:
+        leave_conductor(terms, app.args, app.credentials, request.folder.resolve())
+        return None
+    return conductor_of(terms, app.args, app.credentials, request.folder.resolve())
 
 
-def _config_file(request: Request) -> Path:
-    return request.folder.resolve() / "config.yaml"
-
-
-def _tell(session: StandingSession, models: _Models) -> None:
+def _tell(session: StandingSession, found: _Found) -> None:
     lines = [
         f"{session.name} serves {', '.join(session.members)}",
-        f"Scales: {models.scales_from}",
+        f"Scales: {found.scales_from}",
         f"HTTP: {session.http_url}, docs at {session.http_url}/docs",
         f"Ray dashboard: {session.dashboard_url or 'off'}",
         f"Serve config: {session.config}",

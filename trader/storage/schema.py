@@ -27,6 +27,7 @@ from trader.storage.audit_tables import APPEND_ONLY_AUDIT
 from trader.storage.experiment_tables import APPEND_ONLY_EXPERIMENTS
 from trader.storage.metadata import METADATA, ROW_NUMBER
 from trader.storage.registry_tables import APPEND_ONLY_REGISTRY
+from trader.storage.serving_tables import APPEND_ONLY_SERVING
 
 __all__ = [
     "APPEND_ONLY",
@@ -41,7 +42,7 @@ __all__ = [
     "runs",
 ]
 
-SCHEMA_REVISION = "0006"
+SCHEMA_REVISION = "0007"
 """The migration that makes exactly these tables."""
 
 
@@ -171,5 +172,6 @@ APPEND_ONLY: tuple[Table, ...] = (
     *APPEND_ONLY_REGISTRY,
     *APPEND_ONLY_EXPERIMENTS,
     *APPEND_ONLY_AUDIT,
+    *APPEND_ONLY_SERVING,
 )
 """Tables whose rows the database refuses to change or delete."""

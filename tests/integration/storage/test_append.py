@@ -12,9 +12,11 @@ from sqlalchemy.exc import DBAPIError
 
 from trader.core.errors import DataError, StoreError
 from trader.storage import Appended, Store
+from trader.storage.audit import AuditEntry, AuditLog
 from trader.storage.experiment_tables import APPEND_ONLY_EXPERIMENTS
 from trader.storage.registry_tables import APPEND_ONLY_REGISTRY
 from trader.storage.schema import APPEND_ONLY
+from trader.storage.serving import ServingLog
 
 
 def test_a_repeated_append_changes_nothing_and_is_counted(store: Store, made: ModuleType) -> None:
@@ -104,6 +106,8 @@ def test_the_ledger_is_append_only(store: Store, store_url: str, made: ModuleTyp
     """The database refuses to change or delete rows of the ledger, whoever asks."""
     made.append(store, "r1", 0, 5)
     store.record_cash("r1", 0, 0, 1.0, "deposit")
+    AuditLog(store).add(AuditEntry(0, "r-1", "ada", "trader", "POST", "/v1/experiments", "", 201, "done"))
+    ServingLog(store, "standing").add("wanted", {}, who="ada", why="the first")
     engine = create_engine(store_url)
     for table in set(APPEND_ONLY) - set(APPEND_ONLY_REGISTRY) - set(APPEND_ONLY_EXPERIMENTS):
         for statement in (update(table).values(ts_ns=0), delete(table)):
