@@ -71,14 +71,14 @@ def sample_ratio(spec: ExperimentSpec, symbols: Sequence[str], marks: Sequence[V
     Returns
     -------
     SampleRatio or None
-        None if nothing was the challenger's: a shadow, a share without a symbol, or marks that do not say.
+        None for a shadow, and for marks that do not say.
     """
     said = [(mark.share, mark.units) for mark in marks if mark.share is not None and mark.units is not None]
     observed, expected = sum(units for _, units in said), 0
     for share, n in Counter(share for share, _ in said).items():
         expected += n * int((assign(symbols, spec.split.at(share)) == Variant.CHALLENGER).sum())
     units = len(said) * len(symbols)
-    if expected == observed == 0:
+    if spec.kind == "shadow" or not said:
         return None
     if expected == observed:
         p_value = 1.0

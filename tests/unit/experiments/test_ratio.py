@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -33,10 +33,12 @@ def _marks(shares: list[float], lost: int = 0, edge: float = 0.002) -> list[Vari
 
 
 @given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=50))
+@settings(max_examples=50, deadline=None)
 def test_a_sound_run_has_no_mismatch(shares: list[float]) -> None:
     """Whatever the shares were, and though 20 symbols cannot meet them."""
     found = sample_ratio(SPEC, SYMBOLS, _marks(shares))
-    assert found is None or (found.p_value, found.observed) == (1.0, found.expected)
+    assert found is not None
+    assert (found.p_value, found.observed) == (1.0, found.expected)
 
 
 def test_lost_units_are_told_by_the_chi_square_test() -> None:
@@ -52,10 +54,14 @@ def test_lost_units_are_told_by_the_chi_square_test() -> None:
 
 
 def test_nothing_split_nothing_to_test() -> None:
-    """A shadow, marks that do not say, a share without a symbol; with one arm only every loss is a mismatch."""
+    """A shadow, and marks that do not say; a share without a symbol holds; with one arm every loss is a mismatch."""
     old = [mark._replace(share=None, units=None) for mark in _marks([0.5] * 10)]
     assert sample_ratio(SPEC, SYMBOLS, old) is None
-    assert sample_ratio(SPEC, SYMBOLS, _marks([0.0] * 10)) is None
+    shadow = ExperimentSpec("e", "a@1", "b@1", kind="shadow", challenger_share=0.0)
+    assert sample_ratio(shadow, SYMBOLS, _marks([0.0] * 10)) is None
+    none = sample_ratio(SPEC, SYMBOLS, _marks([0.0] * 10))
+    assert none is not None
+    assert (none.p_value, none.expected) == (1.0, 0)
     whole = sample_ratio(SPEC, SYMBOLS, _marks([1.0] * 10, lost=1))
     assert whole is not None
     assert (whole.p_value, whole.observed, whole.expected) == (0.0, 180, 200)
