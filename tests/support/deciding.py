@@ -72,12 +72,14 @@ class Trading:
                 )
             )
         self.outputs: list[ShardOutput] = [shard.process(batch) for batch in feed.batches()]
+        self.info = feed.info
+        self.start_ns = feed.info.span_ns[0] + FIRST_DECISION * _DAY_NS
         self.told: list[Event] = []
         self.decider: Decider = build_decider(
             run_id="r",
             info=feed.info,
             settings=self.settings,
-            start_ns=feed.info.span_ns[0] + FIRST_DECISION * _DAY_NS,
+            start_ns=self.start_ns,
             symbol_ids=[ids],
             predictor=predictor or Scripted(),
             store=store,

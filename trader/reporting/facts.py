@@ -18,6 +18,7 @@ __all__ = [
     "LatencyFacts",
     "OrderFacts",
     "accounting_check",
+    "count_unpredicted",
     "event_lines",
     "latency_facts",
     "order_facts",
@@ -148,6 +149,17 @@ def accounting_check(data: RunData) -> AccountingCheck:
     return AccountingCheck(holds, equity_error, replay_error)
 
 
+def count_unpredicted(data: RunData) -> int:
+    """Return at how many instants no model answered."""
+    missed, since = 0, None
+    for event in data.events:
+        if event.kind == "predictions_missing":
+            since = int(event.payload["seq"])
+        elif event.kind == "predictions_back":
+            missed, since = missed + int(event.payload["missed"]), None
+    return missed if since is None else missed + len(data.decisions) - since
+
+
 def event_lines(data: RunData) -> list[dict[str, Any]]:
     """Return the events that people want to read, in order: all but those of single orders.
 
@@ -166,4 +178,8 @@ _TEXTS = {
     "part_restarted": "{part} was brought back after {reason}; went on from decision {from_seq}",
     "data_rejected": "{count} rows of {source} refused: {reason}",
     "buffer_overflowed": "{buffer} dropped {dropped} batches",
+    "predictions_missing": "No model answered from decision {seq} on: {reason}",
+    "predictions_back": "Models answer again from decision {seq} on, after {missed} without",
+    "store_gone": "The store was gone: {reason}",
+    "store_back": "The store was back after {seconds} s; {decisions} decisions had waited",
 }

@@ -230,6 +230,7 @@ def _machine(summary: Summary) -> Grid:
         "The run",
         (
             ("Decisions", f"{summary.n_decisions:,}"),
+            ("· without a prediction", f"{summary.n_unpredicted:,}"),
             ("Wall time", fmt.duration(summary.elapsed_s)),
             ("Decision latency p50", fmt.number(latency.p50_ms, 2, " ms")),
             ("Decision latency p99", fmt.number(latency.p99_ms, 2, " ms")),

@@ -15,6 +15,7 @@ from trader.reporting.facts import (
     LatencyFacts,
     OrderFacts,
     accounting_check,
+    count_unpredicted,
     event_lines,
     latency_facts,
     order_facts,
@@ -44,6 +45,8 @@ class Summary:
     symbols : tuple of str
     data_fingerprint, code_version : str
     n_decisions : int
+    n_unpredicted : int
+        Those made without a prediction, as no model answered.
     performance : Performance or None
         None when no decision was made.
     ic : ICSummary or None
@@ -76,6 +79,7 @@ class Summary:
     data_fingerprint: str
     code_version: str
     n_decisions: int
+    n_unpredicted: int
     performance: Performance | None
     ic: ICSummary | None
     ic_horizon: int
@@ -113,6 +117,7 @@ class Summary:
                 if result is None
                 else {"start": instant(result["start_ns"]), "end": instant(result["end_ns"])},
                 "decisions": self.n_decisions,
+                "unpredicted": self.n_unpredicted,
                 "performance": None if result is None else _without(result, "benchmarks", "costs"),
                 "benchmarks": [] if result is None else result["benchmarks"],
                 "costs": None if result is None else result["costs"],
@@ -172,6 +177,7 @@ def summarise(
         data_fingerprint=record.data_fingerprint,
         code_version=record.code_version,
         n_decisions=len(table),
+        n_unpredicted=count_unpredicted(data),
         performance=result,
         ic=signals.summary,
         ic_horizon=signals.horizon,

@@ -50,6 +50,7 @@ def _compared(result: Performance) -> list[tuple[str, ...]]:
 def _alone(summary: Summary, result: Performance) -> list[tuple[str, str]]:
     ic, orders, latency = summary.ic, summary.orders, summary.latency
     level = f"{100 * result.interval_level:.0f} %"
+    held = [("Instants without a prediction", f"{summary.n_unpredicted:,}")] if summary.n_unpredicted else []
     return [
         (f"Sharpe, {level} interval", fmt.interval(result.sharpe_interval)),
         ("Deflated Sharpe", f"{fmt.number(result.deflated_sharpe)} ({fmt.plural(result.n_trials, 'trial')})"),
@@ -59,6 +60,7 @@ def _alone(summary: Summary, result: Performance) -> list[tuple[str, str]]:
         ("Costs per traded value", fmt.number(result.costs.bps_of_traded, 1, " bps")),
         ("Orders accepted / denied", f"{orders.accepted:,} / {orders.denied:,}"),
         ("Fills", f"{orders.fills:,}"),
+        *held,
         ("Latency p50 / p99", " / ".join(fmt.number(q, 1, " ms") for q in (latency.p50_ms, latency.p99_ms))),
         ("Books balance", "yes" if summary.accounting.holds else "NO"),
     ]

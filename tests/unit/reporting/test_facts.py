@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trader.reporting.facts import accounting_check, event_lines, latency_facts, order_facts
+from trader.core.events import PredictionsBack, PredictionsMissing, StoreBack, StoreGone
+from trader.reporting.facts import accounting_check, count_unpredicted, event_lines, latency_facts, order_facts
 from trader.reporting.run_data import EQUAL_WEIGHT, curves_of, entry_cost_rate, read_run
 from trader.storage import Store
 
@@ -26,6 +27,30 @@ def test_orders_are_counted_as_they_were_decided(store: Store, simulate: Simulat
     assert facts.wanted == facts.accepted + facts.denied
     assert facts.filled == facts.fills == len(run.fills)
     assert (facts.cancelled, facts.rejected, facts.withdrawn_by_reason) == (3, 0, {"session end": 3})
+
+
+def test_instants_without_a_prediction_are_counted(store: Store, simulate: Simulate) -> None:
+    """Each outage counts from its first decision to the first that has a prediction again, or to the run's end."""
+    run = simulate(n_days=50)
+    common: dict[str, Any] = {"run_id": run.run_id, "trace_id": ""}
+    assert count_unpredicted(read_run(store, run.run_id)) == 0
+    for event in (
+        PredictionsMissing(seq=3, reason="nobody there", ts_ns=1, **common),
+        PredictionsBack(seq=7, missed=4, ts_ns=2, **common),
+        StoreGone(reason="connection refused", ts_ns=3, **common),
+        StoreBack(seconds=1.5, decisions=8, ts_ns=4, **common),
+        PredictionsMissing(seq=45, reason="nobody there", ts_ns=5, **common),
+    ):
+        store.record_event(event)
+    data = read_run(store, run.run_id)
+    assert count_unpredicted(data) == 4 + 5
+    texts = {line["ts_ns"]: line["text"] for line in event_lines(data)}
+    assert [texts[ts_ns] for ts_ns in (1, 2, 3, 4)] == [
+        "No model answered from decision 3 on: nobody there",
+        "Models answer again from decision 7 on, after 4 without",
+        "The store was gone: connection refused",
+        "The store was back after 1.5 s; 8 decisions had waited",
+    ]
 
 
 def test_latency_quantiles() -> None:

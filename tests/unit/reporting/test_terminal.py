@@ -42,6 +42,8 @@ STATUS = RunStatus(
     orders_denied={"gross_limit": 3, "position_limit": 12},
     fills=3999,
     trading_state=TradingState.REDUCING,
+    unpredicted=20,
+    alerts=("the store has been gone for 7 s: 34 decisions wait",),
     restarts=1,
     message="replaying 2017",
 )
@@ -61,7 +63,8 @@ def test_panel_shows_everything(width: int) -> None:
         "20240506-070809-ab12", "2017-07-14 02:40:00", "43 %", "15.9 s left", "1,043,233", "+43,233  (+4.32 %)",
         "123,456", "gross 98.0 %", "net -42.0 %", "S0", "and 2 more", "12.3k/s", "3.4M ticks", "34.0k bars", "812",
         "p50 7.3 ms", "p99 21.3 ms", "4,021 accepted", "3,999 fills", "15 orders denied", "position limit 12",
-        "gross limit 3", "1 restart", "reducing", "replaying 2017",
+        "gross limit 3", "1 restart", "20 instants without a prediction", "gone for 7 s: 34 decisions", "reducing",
+        "replaying 2017",
     ]  # fmt: skip
     assert [part for part in expected if part not in shown] == []
     assert max(len(line) for line in shown.splitlines()) <= width
@@ -79,7 +82,8 @@ def test_plain_line_is_one_line() -> None:
     line = plain_line(STATUS)
     assert line == (
         "43 %  2017-07-14 02:40:00  equity 1,043,233  P&L +4.32 %  812 decisions  3,999 fills  15 denied  "
-        "12.3k ticks/s  p99 21.3 ms  reducing  1 restart  replaying 2017"
+        "12.3k ticks/s  p99 21.3 ms  reducing  1 restart  "
+        "20 without a prediction  ALERT the store has been gone for 7 s: 34 decisions wait  replaying 2017"
     )
 
 
