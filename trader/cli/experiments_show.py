@@ -116,7 +116,8 @@ def _show(experiment: Experiment, found: Assessment) -> None:
             change = f"from decision {entry.payload['seq']}: {entry.payload['share']:.1%}; {entry.said.why}"
             out.print(f"  {change}", markup=False, highlight=False)
         out.print(f"sample ratio: {found.sample_ratio or 'not known yet'}", markup=False, highlight=False)
-    out.print(f"policy: {spec.policy}", highlight=False)
+    held = "" if experiment.held is None else f"; held: {experiment.held.said.why}"
+    out.print(f"policy: {spec.policy}{held}", markup=False, highlight=False)
     if (proposal := experiment.proposal) is not None:
         said = f"promotion proposed {when(proposal.said.ts_ns)} UTC: {proposal.said.why}"
         out.print(f"{said}; promote or stop it", markup=False, highlight=False)

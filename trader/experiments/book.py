@@ -99,6 +99,12 @@ class Experiment:
         return self.entries[kinds.index("proposed")]
 
     @property
+    def held(self) -> Entry | None:
+        """Why the policy did nothing when it was last asked; None if it was never, or did something."""
+        asked = [entry for entry in self.entries if entry.kind in ("held", "proposed", "promoted", "rolled_back")]
+        return asked[-1] if asked and asked[-1].kind == "held" else None
+
+    @property
     def was_forced(self) -> bool:
         """Whether it was promoted without a verdict of pass."""
         promoted = [entry for entry in self.entries if entry.kind == "promoted"]

@@ -12,6 +12,11 @@ Whatever the schedule, a challenger that breaks a guardrail loses its share at t
 ramp so does one that is shown to be worse. Both variants' virtual portfolios trade all symbols at any share, so the
 comparison goes on, and the share decides what is at stake, not what is learnt.
 
+Measured on a ramp 10, 50, 100 % with a gate every 100 of 1,000 decisions, judged at every gate under the policy `auto`,
+differences AR(.6) with t3 innovations: of 2,000 runs of equal arms .006 are promoted and .010 rolled back as worse; of
+300 whose challenger loses about half a standard deviation of a decision, all are rolled back, .44 after they had
+reached the whole, and none is promoted.
+
 References
 ----------
 .. [1] ICH E9 (1998), "Statistical principles for clinical trials", section 3.3.2.
