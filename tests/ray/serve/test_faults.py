@@ -20,7 +20,10 @@ from ray import serve as ray_serve
 from serve.lifecycle import RunningApp
 from serve.predictor import ServePredictor
 from serve.service import EnsembleService
+from tests.support.deciding import Trading
 from trader.core.errors import ServiceUnavailableError
+from trader.core.protocols import Prediction
+from trader.storage import Store
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -127,3 +130,37 @@ def test_deadline_is_kept_when_nobody_answers(app: RunningApp, features: np.ndar
         assert time.monotonic() - started < 4.0
         assert httpx.get(f"{app.url}/healthz").json() == {"status": "alive"}
     predictor(features)
+
+
+def test_a_run_holds_its_positions_while_nobody_answers(app: RunningApp, service: EnsembleService) -> None:
+    """Ten decisions are made while the replica is frozen, at the cost of one deadline and two brief attempts; none
+    makes an order, and they go on as before when it wakes."""
+    served, n_columns = app.predictor.within(2.0), len(service.describe().feature_names)
+
+    class First:
+        """The served ensemble on the first columns of the run's features."""
+
+        context = 1
+
+        def __call__(self, features: np.ndarray, n_context: int = 0) -> Prediction:
+            return served(np.ascontiguousarray(features[..., :n_columns]), n_context)
+
+    roomy = {"sizing": {"max_weight": 1.0, "max_gross": 5.0, "max_net": 5.0}}  # nothing is cut to a limit
+    with Store.open("sqlite://") as store:
+        trading = Trading(store, First(), roomy)
+        trading.go(80)
+        first = trading.decider.counters.decisions
+        with frozen(replica_pid(app)):
+            started = time.monotonic()
+            trading.go(90)
+            assert time.monotonic() - started < 12.0
+        last = trading.decider.counters.decisions - 1
+        assert trading.decider.standing.missing_since == first
+        trading.finish()
+        missing, back = trading.told
+        assert "did not answer within 2 s" in missing.payload()["reason"]
+        assert last < back.payload()["seq"] <= first + 3 + 16 + 1
+        table = store.decisions("r")
+        held = table.positions[first : last + 1]
+        assert np.array_equal(held, np.repeat(held[:1], len(held), axis=0))
+        assert np.isfinite(table.score[back.payload()["seq"] :]).all()

@@ -17,7 +17,7 @@ from serve.backend import HandleBackend
 from serve.deployments import ensemble_application
 from serve.predictor import ServePredictor
 from serve.service import EnsembleService
-from trader.core.errors import DataError
+from trader.core.errors import DataError, ServiceUnavailableError
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +76,44 @@ def test_predictor_travels_by_its_arguments() -> None:
     copy = pickle.loads(pickle.dumps(predictor))
     assert copy.__reduce__() == predictor.__reduce__()
     assert copy.calls == 0
+
+
+def test_after_a_missed_deadline_the_next_call_is_brief() -> None:
+    """Whoever decides at every instant does not wait a minute at each; an answer restores the deadline."""
+
+    class Handle:
+        """Never answers in time, until it is told to."""
+
+        def __init__(self) -> None:
+            self.waits: list[float] = []
+            self.answer: object = None
+
+        def method(self, *_: object) -> Handle:
+            return self
+
+        def remote(self, *_: object) -> Handle:
+            return self
+
+        def result(self, timeout_s: float) -> object:
+            self.waits.append(timeout_s)
+            if self.answer is None:
+                raise TimeoutError
+            return self.answer
+
+        def cancel(self) -> None:
+            pass
+
+    handle = Handle()
+    predictor = ServePredictor("some-app", timeout_s=60.0, retries=0).within(30.0)
+    for _ in range(2):
+        predictor._handle = handle  # a deadline that was missed makes it look for the application anew
+        with pytest.raises(ServiceUnavailableError, match="did not answer"):
+            predictor(np.zeros((1, 2, 3)))
+        assert predictor._handle is None
+    predictor._handle, handle.answer = handle, "scores"
+    for _ in range(2):
+        assert predictor(np.zeros((1, 2, 3))) == "scores"
+    assert handle.waits == pytest.approx([10.0, 2.0, 2.0, 10.0], abs=0.1)
 
 
 async def test_http_backend_speaks_through_a_handle(
