@@ -112,24 +112,21 @@ class Tally:
         Beyer et al. (eds), The Site Reliability Workbook (2018), ch. 5, "Alerting on SLOs".
         """
         self._forget(now_s)
-        limits = self._limits
-        recent = [second for second in self._seconds if second.start > now_s - _RECENT_S - 1]
-        n, failed, slow = (sum(getattr(second, of) for second in recent) for of in ("n", "failed", "slow"))
-        found = (
-            (Breach("error_rate", limits.error_rate, self.n, self.failed), limits.error_rate, failed, n),
-            (
-                Breach("latency_s", limits.latency_s, self.n - self.failed, self.slow),
-                limits.slow_share,
-                slow,
-                n - failed,
-            ),
-        )
-        for breach, share, cases, asked in found:
-            if not surely_above(breach.cases, breach.n, share):
-                self._since.pop(breach.limit, None)
-            elif now_s - self._since.setdefault(breach.limit, now_s) >= _HOLD_S and cases > share * asked:
-                return breach
+        limits, answered = self._limits, self.n - self.failed
+        if self._lasts("failed", self.failed, self.n, limits.error_rate, now_s):
+            return Breach("error_rate", limits.error_rate, self.n, self.failed)
+        if self._lasts("slow", self.slow, answered, limits.slow_share, now_s):
+            return Breach("latency_s", limits.latency_s, answered, self.slow)
         return None
+
+    def _lasts(self, what: str, cases: int, n: int, share: float, now_s: float) -> bool:
+        if not surely_above(cases, n, share):
+            self._since.pop(what, None)
+            return False
+        if now_s - self._since.setdefault(what, now_s) < _HOLD_S:
+            return False
+        recent = [second for second in self._seconds if second.start > now_s - _RECENT_S]
+        return sum(getattr(second, what) for second in recent) > share * sum(second.n for second in recent)
 
     def to_dict(self) -> dict[str, int]:
         """Return the counts, ready for JSON."""

@@ -21,15 +21,17 @@ from ray.serve.schema import ServeDeploySchema
 from serve.plan import deployment_of
 from serve.service import EnsembleService
 from tests.support.command import environment
-from trader.models.artifacts import read_manifest, save_ensemble
+from tests.support.load import Load
+from trader.experiments.assignment import Split, Variant, assign
+from trader.models.artifacts import read_manifest
 from trader.models.base import create
-from trader.models.ensemble import Ensemble
 from trader.registry import Lineage, Registry
 from trader.settings import RegistrySettings
 from trader.storage import Store
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
+TOKEN = "a-token-of-the-tests"  # noqa: S105
 NAMES = ("momentum_252_21", "return_5d")
 SMALL = ("--set", "ray.dashboard=false", "--set", "ray.object_store_mb=100")
 HEAD = """
@@ -56,10 +58,18 @@ def head() -> Iterator[str]:
     process.communicate("", timeout=60)
 
 
-def fitted(kind: str) -> Any:
-    """A small model."""
-    rows = np.random.default_rng(2).normal(size=(200, 2))
-    return create(kind).fit(rows, rows[:, 0], feature_names=NAMES)
+def register(folder: Path, *kinds: str) -> None:
+    """Register small models in a store of their own; each is fitted on other rows, the first is champion."""
+    with Store.open(f"sqlite:///{folder}/trader.db") as store:
+        registry = Registry.of(store, RegistrySettings(artifacts=str(folder / "artifacts")))
+        for n, kind in enumerate(kinds):
+            saved = folder / f"model-{n}"
+            saved.mkdir()
+            rows = np.random.default_rng(n).normal(size=(200, 2))
+            create(kind).fit(rows, rows[:, 0] - n * rows[:, 1], feature_names=NAMES).save(saved)
+            lineage = Lineage(data_fingerprint="f", settings={}, seed=1)
+            registry.register(kind, saved, lineage=lineage, report={}, metrics={}, who="test", why="test")
+        registry.promote(f"{kinds[0]}@1.0.0", who="test", why="test")
 
 
 def wait_for_session(process: subprocess.Popen[str], file: Path) -> dict[str, Any]:
@@ -84,23 +94,64 @@ def is_free(port: int) -> bool:
     return True
 
 
-def test_up_stands_until_down(
+def test_up_stands_and_changes_in_place_until_down(
     start_trader: Any, trader: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
-    """One life: ready, predicting the models' own bits, seen and not replaced by other processes, down, port free."""
-    save_ensemble(Ensemble({f"{kind}@1.0.0": fitted(kind) for kind in ("momentum", "linear")}), tmp_path / "models")
-    process = start_trader("serve", "up", "--models", str(tmp_path / "models"), "--port", "0", "--json", *SMALL)
+    """One life under load: weights, a version, an experiment, its promotion and rollback; no request fails.
+
+    Each answer is one of those that the models give in this process, and the ingress is the same process throughout.
+    """
+    register(tmp_path, "linear", "linear", "momentum")
+    kept = ("--set", f"registry.artifacts={tmp_path / 'artifacts'}")
+    up = ("serve", "up", "--members", "linear@champion,momentum", "--port", "0", "--json", *kept, *SMALL)
+    process = start_trader(*up, TRADER_API_TOKEN=TOKEN)
     session = wait_for_session(process, tmp_path / "serve/standing/session.json")
     assert session["pid"] == process.pid
     url = session["http_url"]
     assert url.startswith("http://127.0.0.1:")
 
-    features = [[0.3, -1.25], [2.0, None]]
-    asked = {"feature_names": NAMES, "symbols": ["A", "B"], "features": features}
-    answer = httpx.post(f"{url}/v1/predict", json=asked, timeout=30)
-    assert answer.status_code == 200, answer.text
-    oracle = EnsembleService(tmp_path / "models").score(NAMES, np.array([features], dtype=float))
-    assert answer.json()["scores"] == oracle.score[0].tolist()
+    symbols = [f"S{n}" for n in range(4)]
+    features = [[0.3, -1.25], [2.0, None], [1.0, 1.0], [-0.5, 0.25]]
+    asked = {"feature_names": NAMES, "symbols": symbols, "features": features}
+    saved, panel = EnsembleService(session["model_dir"]), np.array([features], dtype=float)
+    mine = assign(symbols, Split("retrained", 0.5)) == Variant.CHALLENGER
+    assert 0 < mine.sum() < len(symbols)
+    with Load(url, asked) as load:
+
+        def apply(*options: str) -> dict[str, Any]:
+            done = trader("serve", "apply", "--json", *options, *kept)
+            assert done.returncode == 0, done.stderr
+            found: dict[str, Any] = json.loads(done.stdout)
+            return found
+
+        def post(path: str, **body: Any) -> None:
+            headers = {"Authorization": f"Bearer {TOKEN}"}
+            done = httpx.post(f"{url}{path}", json=body | {"why": "a test"}, headers=headers, timeout=60)
+            assert done.status_code in (200, 201), done.text
+
+        def follow(member: str) -> None:
+            deadline = time.monotonic() + 60
+            while member not in [each["key"] for each in httpx.get(f"{url}/v1/models", timeout=60).json()["members"]]:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+
+        heavy = apply("--members", "linear@champion,momentum", "--weights", "3,1")
+        assert (heavy["outcome"], heavy["serving"]["model_dir"]) == ("applied", session["model_dir"])
+        versions = {"champion": "linear@1.0.0", "challenger": "linear@1.1.0"}
+        post("/v1/experiments", name="retrained", **versions, challenger_share=0.5)
+        both = apply("--members", "linear@champion,momentum", "--experiment", "retrained")
+        post("/v1/experiments/retrained/promote", force=True)
+        follow("linear@1.1.0")
+        post("/v1/experiments/retrained/rollback")
+        follow("linear@1.0.0")
+        time.sleep(0.5)
+    assert load.failures == []
+    other = EnsembleService(both["serving"]["challenger_dir"]).score(NAMES, panel).score[0]
+    first = saved.score(NAMES, panel).score[0]
+    saved.reconfigure({"weights": {"linear@1.0.0": 3.0, "momentum@1.0.0": 1.0}})
+    expected = [first, saved.score(NAMES, panel).score[0], np.where(mine, other, first), other]
+    assert set(load.answers) == {tuple(scores.tolist()) for scores in expected}
+    assert httpx.get(f"{url}/v1/models", timeout=30).json()["members"][0]["key"] == "linear@1.0.0"
 
     config = yaml.safe_load((tmp_path / "serve/standing/config.yaml").read_text(encoding="utf-8"))
     schema = ServeDeploySchema.model_validate(config)
@@ -110,13 +161,18 @@ def test_up_stands_until_down(
     assert seen.returncode == 0, seen.stderr
     status = json.loads(seen.stdout)
     assert (status["ready"], status["pid"], status["http_url"]) == (True, process.pid, url)
-    assert [member["key"] for member in status["members"]] == ["momentum@1.0.0", "linear@1.0.0"]
+    assert [member["key"] for member in status["members"]] == ["linear@1.0.0", "momentum@1.0.0"]
     (application,) = status["applications"]
     assert application["status"] == "RUNNING"
     states = {part["name"]: [r["state"] for r in part["replicas"]] for part in application["deployments"]}
-    assert states == {deployment_of(tmp_path / "models"): ["RUNNING"], "ingress": ["RUNNING"]}
+    warm = deployment_of(Path(both["serving"]["challenger_dir"]))
+    assert states == {
+        deployment_of(Path(session["model_dir"])): ["RUNNING"],
+        warm: ["RUNNING"],
+        "ingress": ["RUNNING"],
+    }
 
-    again = trader("serve", "up", "--models", str(tmp_path / "models"))
+    again = trader("serve", "up", "--members", "momentum", *kept)
     assert (again.returncode, again.stderr.count("\n")) == (1, 1)
     assert f"is up at {url}, held by process {process.pid}" in again.stderr
 
@@ -133,14 +189,10 @@ def test_up_stands_until_down(
 def test_detached_stays_on_its_cluster(
     head: str, start_trader: Any, trader: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
-    """Registered versions, left on a cluster; another is refused their place; Ctrl-C is a clean end; `down` deletes."""
-    with Store.open(f"sqlite:///{tmp_path}/trader.db") as store:
-        registry = Registry.of(store, RegistrySettings(artifacts=str(tmp_path / "artifacts")))
-        for kind in ("linear", "momentum"):
-            (tmp_path / kind).mkdir()
-            fitted(kind).save(tmp_path / kind)
-            lineage = Lineage(data_fingerprint="f", settings={}, seed=1)
-            registry.register(kind, tmp_path / kind, lineage=lineage, report={}, metrics={}, who="test", why="test")
+    """Left on a cluster it still follows what is wanted; another is refused its place; Ctrl-C is a clean end; `down`
+    deletes; what was wanted last comes up again.
+    """
+    register(tmp_path, "linear", "momentum")
     kept = ("--set", f"registry.artifacts={tmp_path / 'artifacts'}")
     members = ("--members", "linear@1.0.0,momentum", *kept, "--address", head, "--port", "0")
     left = trader("serve", "up", *members, "--detach", "--json", RAY_AUTH_MODE="disabled")
@@ -151,6 +203,11 @@ def test_detached_stays_on_its_cluster(
     manifest = read_manifest(Path(session["model_dir"]))
     assert [member["weight"] for member in manifest["members"]] == [0.5, 0.5]
     assert Path(session["model_dir"]).parent == tmp_path / "serve/standing/models"
+    changed = trader("serve", "apply", "--members", "linear@1.0.0,momentum", "--weights", "1,3", *kept)
+    assert changed.returncode == 0, changed.stderr
+    assert "standing serves linear@1.0.0, momentum@1.0.0, after" in changed.stderr
+    weights = [each["weight"] for each in httpx.get(f"{session['http_url']}/v1/models", timeout=30).json()["members"]]
+    assert weights == [0.25, 0.75]
 
     other = trader("serve", "up", *members, "--name", "other", RAY_AUTH_MODE="disabled")
     assert other.returncode == 1
@@ -161,8 +218,10 @@ def test_detached_stays_on_its_cluster(
     port = int(session["http_url"].rpartition(":")[2])
     assert is_free(port)
 
-    process = start_trader("serve", "up", *members[:-1], str(port), RAY_AUTH_MODE="disabled")
+    process = start_trader("serve", "up", *members[2:-1], str(port), RAY_AUTH_MODE="disabled")
     assert wait_for_session(process, tmp_path / "serve/standing/session.json")["http_url"] == session["http_url"]
+    served = httpx.get(f"{session['http_url']}/v1/models", timeout=30).json()["members"]
+    assert [(each["key"], each["weight"]) for each in served] == [("linear@1.0.0", 0.25), ("momentum@1.0.0", 0.75)]
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr
