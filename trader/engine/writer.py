@@ -23,17 +23,25 @@ _STOP_WAIT_S = 10.0
 Answer = TypeVar("Answer")
 
 
-def patiently(call: Callable[[], Answer], give_up_s: float) -> Answer:
-    """Return what `call` returns, repeated for `give_up_s` seconds while it raises StoreUnavailableError."""
+def patiently(
+    call: Callable[[], Answer],
+    give_up_s: float,
+    on_wait: Callable[[StoreUnavailableError], None] = lambda _: None,
+) -> Answer:
+    """Return what `call` returns, repeated for `give_up_s` seconds while it raises StoreUnavailableError.
+
+    `on_wait` is told of each such error but the last, which is raised.
+    """
     deadline = time.monotonic() + give_up_s
     pauses = _pauses()
     while True:
         try:
             return call()
-        except StoreUnavailableError:
+        except StoreUnavailableError as error:
             pause = next(pauses)
             if time.monotonic() + pause > deadline:
                 raise
+            on_wait(error)
             time.sleep(pause)
 
 

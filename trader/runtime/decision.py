@@ -46,7 +46,7 @@ class DecisionActor(Actor):
         super().__init__(context, "decision")
         self._symbol_ids = symbol_ids
         self._lock = threading.Lock()
-        self._asking = False
+        self._asking = self._owes_commit = False
         self._predictor = _Unlocked(predictor, self._without_lock)
         self._challenger = None if challenger is None else _Unlocked(challenger, self._without_lock)
         self._journal = Journal(self._log, context.run_id, context.info.universe)
@@ -66,8 +66,9 @@ class DecisionActor(Actor):
             if self._decider is not None and not self._decider.close(give_up_s):
                 raise StoreUnavailableError(f"the store has not answered for {give_up_s:g} s; a write is on its way")
             self._monitor = self._new_monitor()
-            self._decider = patiently(self._restored, give_up_s)
+            self._decider = patiently(self._restored, give_up_s, self._on_no_store)
             self._stopping.clear()
+            self._owes_commit = False
             self._epoch = epoch
             self._log.info("reset", epoch=epoch, durable_batch=self._decider.durable_batch)
             return self._decider.durable_batch
@@ -77,6 +78,9 @@ class DecisionActor(Actor):
         with self._lock:
             self._check(epoch)
             self._mine.accept(shard, output)
+            if self._owes_commit:
+                self._owes_commit = False
+                self._mine.commit()
             self._watchers.on_data(output.n_ticks, output.n_bars, output.n_late)
             self._watchers.on_standing(self._mine.standing)
         self._mine.make_room(self._stopping.is_set)
@@ -117,7 +121,9 @@ class DecisionActor(Actor):
         with self._lock:
             previous = self._mine.trading_state
             self._mine.set_trading_state(state, who, why)
-            if not self._asking:  # in the middle of a decision there is no state to go back to
+            if self._asking:  # in the middle of a decision there is no state to go back to
+                self._owes_commit = True
+            else:
                 self._mine.commit()
             self._log.warning("trading_state", previous=previous.value, current=state.value, who=who, why=why)
             return previous
@@ -160,6 +166,9 @@ class DecisionActor(Actor):
     def _on_event(self, event: Event) -> None:
         self._watchers.on_event(event)
         self._journal.on_event(event)
+
+    def _on_no_store(self, error: StoreUnavailableError) -> None:
+        self._log.critical("store_gone", reason=str(error))
 
     @contextlib.contextmanager
     def _without_lock(self) -> Iterator[None]:

@@ -11,6 +11,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,17 @@ from serve.backend import InProcessBackend
 from serve.experiments_route import ExperimentDesk
 from serve.ingress import create_api
 from serve.service import EnsembleService
-from tests.support.deciding import Trading
+from tests.support.deciding import N_SYMBOLS, Scripted, Trading
 from trader.core.errors import StoreUnavailableError
 from trader.engine.writer import StoreWriter
 from trader.models.artifacts import save_ensemble
 from trader.models.base import create
 from trader.models.ensemble import Ensemble
-from trader.settings import RegistrySettings
+from trader.runtime.actors import RunContext
+from trader.runtime.decision import DecisionActor
+from trader.settings import RegistrySettings, StoreSettings
 from trader.storage import Store
+from trader.telemetry.log import LogConfig, configure_logging
 
 GONE, BACK = 100, 130
 HOLD_THE_LOCK = """
@@ -130,9 +134,12 @@ def test_a_server_that_is_stopped_and_started_again_costs_nothing(
 
 
 def test_a_crash_while_it_is_gone_makes_the_same_decisions_again(
-    postgres: Postgres, empty: str, undisturbed: dict[str, Any]
+    postgres: Postgres, empty: str, undisturbed: dict[str, Any], tmp_path: Path
 ) -> None:
-    """Fills that were decided in memory only never happened: the run goes back to the last commit, and on."""
+    """Fills that were decided in memory only never happened: the run goes back to the last commit, and on.
+
+    A decision actor that is started meanwhile waits for the store, and says so.
+    """
     with Store.open(empty) as store:
         trading = Trading(store)
         trading.go(GONE)
@@ -141,7 +148,17 @@ def test_a_crash_while_it_is_gone_makes_the_same_decisions_again(
         assert trading.decider.close()
         with pytest.raises(StoreUnavailableError):
             store.last_seq("r")
-    postgres.start()
+    settings = trading.settings.model_copy(update={"store": StoreSettings(url=empty)})
+    context = RunContext("r", "run", settings, trading.info, trading.start_ns, LogConfig(tmp_path / "log"), tmp_path)
+    actor = DecisionActor(context, [np.arange(N_SYMBOLS, dtype=np.int32)], Scripted())
+    with ThreadPoolExecutor(1) as thread:
+        reset = thread.submit(actor.reset, 1)
+        time.sleep(0.5)
+        assert not reset.done()
+        postgres.start()
+        assert reset.result(60) == GONE - 1
+    assert '"event":"store_gone"' in (tmp_path / "log").read_text()
+    configure_logging(LogConfig())
     with Store.open(empty) as store:
         again = Trading(store)
         assert again.decider.next_batch == GONE

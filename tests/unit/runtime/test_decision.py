@@ -19,7 +19,7 @@ from trader.core.protocols import Prediction
 from trader.runtime.actors import RunContext
 from trader.runtime.decision import DecisionActor
 from trader.storage import Store
-from trader.telemetry.log import LogConfig
+from trader.telemetry.log import LogConfig, configure_logging
 
 EPOCH = 1
 DAYS = 70
@@ -72,6 +72,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     yield made
     made.gate.open.set()
     made.thread.shutdown()
+    configure_logging(LogConfig())
 
 
 def test_it_halts_while_the_ensemble_does_not_answer(desk: Desk) -> None:
