@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from serve.schema import Message
+from serve.schema import Message, Whole
 
 __all__ = [
     "ExperimentMove",
@@ -58,19 +58,19 @@ class ExperimentRequest(Reason):
     metric: Literal["pnl"] = "pnl"
     stop: Literal["sequential", "fixed"] = "sequential"
     alpha: Annotated[float, Field(gt=0, le=0.5)] = 0.05
-    horizon: Annotated[int, Field(ge=2, le=10_000_000)] = 1000
+    horizon: Annotated[int, Field(ge=2, le=10_000_000), Whole] = 1000
     """Decisions after which it ends."""
     schedule: Literal["fixed", "ramp", "thompson"] = "fixed"
     """How the share moves inside a run."""
     ramp: list[Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=list, max_length=100)
     """Rising shares, for a ramp."""
-    gate_every: Annotated[int, Field(ge=1, le=10_000_000)] = 100
+    gate_every: Annotated[int, Field(ge=1, le=10_000_000), Whole] = 100
     """Decisions between changes of the share."""
     gate_margin: Annotated[float, Field(gt=0, le=1)] | None = None
     """Largest loss per decision that a ramp accepts; left out, it rises unless the challenger is shown to be worse."""
     floor: Annotated[float, Field(gt=0, le=0.5)] = 0.05
     """Share that Thompson sampling leaves to either variant."""
-    seed: Annotated[int, Field(ge=0, le=2**53)] = 0
+    seed: Annotated[int, Field(ge=0, le=2**53), Whole] = 0
     """Of Thompson sampling."""
     policy: Literal["manual", "propose", "auto"] = "manual"
     """Who promotes."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from serve.schema import Message, PredictRequest, Score, Symbol
+from serve.schema import Message, PredictRequest, Score, Symbol, Whole
 from trader.explain.explainer import Method
 from trader.explain.subject import ENSEMBLE
 
@@ -25,7 +25,7 @@ class ExplainRequest(PredictRequest):
     """`name@version` or name of a member, whose scores are those in `members` of `/v1/predict`; or the ensemble."""
     explain: list[Symbol] = Field(default_factory=list)
     """The symbols to be explained, in any order; empty explains all."""
-    top: Annotated[int, Field(ge=1)] | None = None
+    top: Annotated[int, Field(ge=1), Whole] | None = None
     """Features listed for each symbol, those with the largest values; the others are summed in `rest`. Null lists
     all."""
 

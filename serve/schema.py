@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 __all__ = [
     "Health",
@@ -19,11 +19,19 @@ __all__ = [
     "PredictResponse",
     "Score",
     "Symbol",
+    "Whole",
 ]
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
 
 FeatureName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 Symbol = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
+Whole = BeforeValidator(_whole)
+"""For an int: JSON has one kind of number, and JSON Schema calls 7.0 an integer, so it is one; "7" and true are not."""
 Score = float | None
 """A score; null means that the model abstains."""
 
@@ -125,7 +133,13 @@ class MemberDescription(Message):
     sha256: str
     """Digest of the model's files."""
     failures: int
-    """Predictions in which it raised, in the replica that answered."""
+    """Predictions in which it raised, in the replica that answered; so too `late` and `skipped`."""
+    late: int
+    """Predictions in which it did not answer within `serve.member_timeout_s`."""
+    skipped: int
+    """Predictions in which it was left alone because it had failed or been late."""
+    state: Literal["closed", "open", "half-open"]
+    """`closed`: it is asked; `open`: it is left alone for a while; `half-open`: it is being tried again."""
 
 
 class ModelsResponse(Message):

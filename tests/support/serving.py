@@ -11,7 +11,10 @@ from serve.auth import Guard, credentials_from_environment
 from serve.backend import InProcessBackend
 from serve.experiments_route import ExperimentDesk
 from serve.ingress import Limits, create_api
+from serve.plan import Plan
+from serve.routing import Router
 from serve.service import EnsembleService
+from serve.serving_route import ServingDesk
 from trader.models.artifacts import save_ensemble
 from trader.models.background import draw_background
 from trader.models.base import create
@@ -54,10 +57,13 @@ def whole_api(folder: Path) -> tuple[FastAPI, str]:
         lineage = Lineage(data_fingerprint="f" * 64, settings={}, seed=7)
         for why in ("first", "second"):
             registry.register("linear", saved, lineage=lineage, report={}, metrics={}, kind="linear", who="x", why=why)
+    router = Router(InProcessBackend(EnsembleService(folder / "models")))
+    plan = Plan(champion="in-process").model_dump()
     api = create_api(
-        InProcessBackend(EnsembleService(folder / "models")),
+        router,
         Limits(max_rows=64, max_body_bytes=2**20),
         experiments=ExperimentDesk(store_url, settings),
+        serving=(ServingDesk("standing", store_url, settings), lambda: {"plan": plan, **router.standing()}),
         guard=Guard(credentials_from_environment({"ada": "trader", "bob": "viewer"}, TOKENS)),
     )
     return api, store_url
