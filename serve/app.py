@@ -13,7 +13,7 @@ from pydantic import Field
 from ray.serve import Application
 
 from serve.auth import Credential, Guard, credentials_from_environment
-from serve.deployments import Queue, ensemble_application, ingress_deployment
+from serve.deployments import Queue, Replicas, ensemble_application, ingress_deployment
 from serve.experiments_route import ExperimentDesk
 from serve.guardrail import Guardrails
 from serve.ingress import Limits
@@ -26,11 +26,19 @@ from trader.settings import RegistrySettings, ServeSettings
 __all__ = ["AppArgs", "application", "build_app"]
 
 
+_IN_PLACE = {"replicas", "max_replicas", "target_ongoing_requests", "replica_cpus", "ingress_cpus"}
+"""Arguments that Ray Serve itself applies to a deployment that runs."""
+
+
 class AppArgs(Serving):
     """Arguments of the application: what it serves, and how; on the command line each is `name=value`."""
 
     replicas: int = Field(1, ge=1)
     """Replicas of the ensemble, each with all its members."""
+    max_replicas: int = Field(0, ge=0)
+    """Up to as many are started while requests wait; 0 starts no more than `replicas`."""
+    target_ongoing_requests: float = Field(4.0, gt=0)
+    """Requests a replica that Ray Serve aims at when it starts more and ends some."""
     replica_cpus: float = Field(0.25, ge=0)
     """Logical CPUs that a replica of the ensemble reserves."""
     ingress_cpus: float = Field(0.1, ge=0)
@@ -95,7 +103,7 @@ def application(args: AppArgs, credentials: tuple[Credential, ...]) -> Applicati
         ensemble_application(
             folder,
             weights=weights,
-            replicas=args.replicas,
+            replicas=Replicas(args.replicas, args.max_replicas, args.target_ongoing_requests),
             cpus=args.replica_cpus,
             member_timeout_s=args.member_timeout_s,
             queue=queue,
@@ -116,7 +124,7 @@ def application(args: AppArgs, credentials: tuple[Credential, ...]) -> Applicati
 
 def _version(args: AppArgs, credentials: tuple[Credential, ...]) -> str:
     """Return what changes when the ingress has to be started anew: any argument that is not part of its plan."""
-    fixed = args.model_dump_json(exclude=set(Serving.model_fields) | {"replicas", "replica_cpus", "ingress_cpus"})
+    fixed = args.model_dump_json(exclude=set(Serving.model_fields) | _IN_PLACE)
     users = [dataclasses.astuple(credential) for credential in credentials]
     content = json.dumps([__version__, fixed, users])
     return hashlib.sha256(content.encode()).hexdigest()[:16]

@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import FastAPI
 from ray import serve as ray_serve
 from ray.serve import Application
-from ray.serve.config import BackpressureConfig
+from ray.serve.config import AutoscalingConfig, BackpressureConfig
 from ray.serve.deployment import Deployment
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import LoggingConfig
@@ -30,7 +30,7 @@ from serve.tracing import Tracing
 from trader.experiments.assignment import Split
 from trader.models.artifacts import manifest_digest
 
-__all__ = ["Ingress", "Queue", "ensemble_application", "ingress_deployment"]
+__all__ = ["Ingress", "Queue", "Replicas", "ensemble_application", "ingress_deployment"]
 
 # A killed replica is replaced when its health check fails, so the period bounds how long predictions wait.
 _HEALTH_CHECK_PERIOD_S = 1.0
@@ -54,6 +54,33 @@ class Queue:
 
     ongoing: int = 16
     queued: int = 1024
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Replicas:
+    """How many replicas an ensemble has.
+
+    Parameters
+    ----------
+    least : int
+    most : int
+        As many are started while requests wait; no more than `least` where it is not above that.
+    target : float
+        Requests a replica that is aimed at.
+    """
+
+    least: int = 1
+    most: int = 0
+    target: float = 4.0
+
+    def options(self) -> dict[str, Any]:
+        """Return the options of a deployment."""
+        if self.most <= self.least:
+            return {"num_replicas": self.least}
+        scaling = AutoscalingConfig(
+            min_replicas=self.least, max_replicas=self.most, target_ongoing_requests=self.target
+        )
+        return {"autoscaling_config": scaling}
 
 
 class Ingress:
@@ -141,7 +168,7 @@ def ensemble_application(
     folder: Path,
     *,
     weights: Mapping[str, float],
-    replicas: int,
+    replicas: Replicas,
     cpus: float,
     member_timeout_s: float,
     queue: Queue | None = None,
@@ -161,7 +188,7 @@ def ensemble_application(
     deployment = ray_serve.deployment(
         EnsembleService,
         name=deployment_of(folder),
-        num_replicas=replicas,
+        **replicas.options(),
         user_config={"weights": dict(weights)},
         ray_actor_options={"num_cpus": cpus},
         max_ongoing_requests=queue.ongoing,

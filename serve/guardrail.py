@@ -126,7 +126,8 @@ class Tally:
         if now_s - self._since.setdefault(what, now_s) < _HOLD_S:
             return False
         recent = [second for second in self._seconds if second.start > now_s - _RECENT_S]
-        return sum(getattr(second, what) for second in recent) > share * sum(second.n for second in recent)
+        bad: int = sum(getattr(second, what) for second in recent)
+        return bad > share * sum(second.n for second in recent)
 
     def to_dict(self) -> dict[str, int]:
         """Return the counts, ready for JSON."""

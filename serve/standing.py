@@ -19,6 +19,7 @@ _NOWHERE: dict[str, Any] = {
     "http_url": None,
     "ready": False,
     "problem": "Ray Serve does not run on this cluster",
+    "standing": None,
     "members": [],
     "applications": [],
 }
@@ -68,7 +69,8 @@ def check_free(name: str, port: int | None) -> None:
 def state_of(name: str) -> dict[str, Any]:
     """Return what runs on the cluster, and what the application of this name serves; JSON-ready.
 
-    `ready` is whether `/readyz` answers 200, and `problem` what happens instead; `members` come from a replica.
+    `ready` is whether `/readyz` answers 200, and `problem` what happens instead; `members` come from a replica, and
+    `standing`, which deployment does what and how the variants do, from the ingress.
     """
     client = _client()
     if client is None:
@@ -84,11 +86,13 @@ def state_of(name: str) -> dict[str, Any]:
         problem = f"{own['status']}: {own['message']}"
     else:
         problem = ask_ready(host, options.port)
+    standing = _ask(name, INGRESS, "standing") if problem is None else None
     return {
         "http_url": f"http://{host}:{options.port}",
         "ready": problem is None,
         "problem": problem,
-        "members": _members(name) if problem is None else [],
+        "standing": standing,
+        "members": [] if standing is None else _members(name, standing["plan"]["champion"]),
         "applications": applications,
     }
 
@@ -151,11 +155,13 @@ def _word(state: Any) -> str:
     return str(getattr(state, "value", state))
 
 
-def _members(name: str) -> list[dict[str, Any]]:
-    standing = ray_serve.get_deployment_handle(INGRESS, name).standing.remote().result(timeout_s=_ANSWER_TIMEOUT_S)
-    handle = ray_serve.get_deployment_handle(standing["plan"]["champion"], name)
-    description = handle.describe.remote().result(timeout_s=_ANSWER_TIMEOUT_S)
+def _members(name: str, champion: str) -> list[dict[str, Any]]:
     return [
         {"key": member.key, "version": member.version, "weight": member.weight, "sha256": member.sha256}
-        for member in description.members
+        for member in _ask(name, champion, "describe").members
     ]
+
+
+def _ask(name: str, deployment: str, method: str) -> Any:
+    handle = ray_serve.get_deployment_handle(deployment, name)
+    return getattr(handle, method).remote().result(timeout_s=_ANSWER_TIMEOUT_S)

@@ -253,7 +253,24 @@ def _show(found: dict[str, Any]) -> None:
             replicas = ", ".join(f"{replica['state']} (pid {replica['pid']})" for replica in deployment["replicas"])
             table.add_row(application["name"], deployment["name"], deployment["status"], replicas)
     out.print(table)
+    if found["standing"] is not None:
+        _show_variants(**found["standing"])
     table = Table("member", "weight", "SHA-256")
     for member in found["members"]:
         table.add_row(member["key"], f"{member['weight']:.3f}", member["sha256"][:16])
+    out.print(table)
+
+
+def _show_variants(plan: dict[str, Any], variants: dict[str, Any], breaches: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    table = Table("variant", "deployment", "requests in 1 min", "failed", "slow", "guardrail")
+    for variant in ("champion", "challenger", "fallback"):
+        if plan[variant] is None:
+            continue
+        counts = variants.get(variant, {})
+        broken = breaches.get(variant)
+        share = f" ({plan['experiment']}, {plan['share']:.0%} of the symbols)" if variant == "challenger" else ""
+        numbers = [str(counts.get(name, "-")) for name in ("requests", "failed", "slow")]
+        table.add_row(variant + share, plan[variant], *numbers, f"{broken['limit']} broken" if broken else "holds")
     out.print(table)

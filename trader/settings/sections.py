@@ -285,6 +285,11 @@ class ServeSettings(Section):
     port: int = Field(8000, ge=0, le=65535)
     """0 takes a free one."""
     replicas: int = Field(1, ge=1)
+    """Of each ensemble, at least; all members are in each."""
+    max_replicas: int = Field(0, ge=0)
+    """Up to as many are started while requests wait; 0 starts no more than `replicas`."""
+    target_ongoing_requests: Positive = 4.0
+    """Requests a replica that Ray Serve aims at when it starts more and ends some."""
     request_timeout_s: Positive = 10.0
     member_timeout_s: NonNegative = 0.0
     """How long one model may take for a prediction before the others answer without it; 0 waits for all."""

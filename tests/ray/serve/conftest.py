@@ -12,6 +12,7 @@ import pytest
 from ray import serve as ray_serve
 
 from serve.lifecycle import RunningApp, start_app
+from serve.plan import Serving
 from serve.service import EnsembleService
 from trader.models.artifacts import save_ensemble
 from trader.models.background import draw_background
@@ -50,7 +51,9 @@ def app(ray_cluster: RayCluster, model_dir: Path, tmp_path_factory: pytest.TempP
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRADER_API_TOKEN", TOKEN)
         running = start_app(
-            ServeSettings(port=0, max_rows=64), model_dir, challenger_dir=challenger_dir, store_url=store_url
+            ServeSettings(port=0, max_rows=64),
+            Serving(model_dir=model_dir, challenger_dir=challenger_dir),
+            store_url=store_url,
         )
     yield running
     running.stop()

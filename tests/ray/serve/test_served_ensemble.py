@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ray import serve as ray_serve
 
 from serve.lifecycle import RunningApp, start_app
+from serve.plan import Serving
 from serve.predictor import ServePredictor
 from serve.service import EnsembleService
 from trader.core.errors import DataError, OperationError, ServiceUnavailableError
@@ -133,7 +134,7 @@ def test_address_is_the_cluster_s(app: RunningApp, ray_cluster: RayCluster) -> N
 def test_second_application_is_refused(app: RunningApp, model_dir: Path, features: np.ndarray) -> None:
     """One application answers at an address: another one is an error, and the first serves on."""
     with pytest.raises(OperationError, match="gpt-trader"):
-        start_app(ServeSettings(port=0), model_dir, name="another")
+        start_app(ServeSettings(port=0), Serving(model_dir=model_dir), name="another")
     assert list(ray_serve.status().applications) == [app.name]
     app.predictor(features)
 

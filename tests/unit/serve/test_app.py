@@ -14,7 +14,7 @@ from ray.serve.handle import DeploymentHandle
 
 from serve.app import AppArgs, build_app
 from serve.backend import HandleBackend
-from serve.deployments import ensemble_application
+from serve.deployments import Replicas, ensemble_application
 from serve.predictor import ServePredictor
 from serve.service import EnsembleService
 from trader.core.errors import DataError, ServiceUnavailableError
@@ -23,7 +23,7 @@ from trader.core.errors import DataError, ServiceUnavailableError
 @pytest.fixture(scope="module")
 def handle(model_dir: Path) -> DeploymentHandle:
     """A handle of the ensemble, in this process."""
-    app = ensemble_application(model_dir, weights={}, replicas=1, cpus=0.1, member_timeout_s=0.0)
+    app = ensemble_application(model_dir, weights={}, replicas=Replicas(), cpus=0.1, member_timeout_s=0.0)
     return ray_serve.run(app, name="unit", route_prefix=None, _local_testing_mode=True)
 
 
@@ -34,6 +34,16 @@ def test_command_line_arguments_are_parsed(model_dir: Path) -> None:
     (ensemble,) = app._bound_deployment.init_args[0]
     assert ensemble._bound_deployment.num_replicas == 2
     assert ensemble._bound_deployment.init_args == (str(model_dir), 0.0, "off")
+
+
+def test_replicas_follow_the_load_within_bounds(model_dir: Path) -> None:
+    """More than the least are started only where a maximum above it is given."""
+    for given, scaling in (({"replicas": 2}, None), ({"replicas": 2, "max_replicas": 5}, (2, 5, 4.0))):
+        (ensemble,) = build_app(AppArgs(model_dir=model_dir, **given))._bound_deployment.init_args[0]
+        found = ensemble._bound_deployment._deployment_config.autoscaling_config
+        if found is not None:
+            found = (found.min_replicas, found.max_replicas, found.target_ongoing_requests)
+        assert found == scaling
 
 
 @pytest.mark.parametrize("wrong", [{}, {"model_dir": "x", "replicas": 0}, {"model_dir": "x", "replica": 2}])

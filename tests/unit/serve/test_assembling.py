@@ -12,6 +12,7 @@ from ray.serve.schema import ServeDeploySchema
 from serve.app import AppArgs
 from serve.assembling import assemble
 from serve.config_file import deploy_config
+from serve.plan import Serving
 from trader.core.errors import ModelError, NotFoundError, UserError
 from trader.models.artifacts import load_ensemble
 from trader.models.background import BACKGROUND_FILE, draw_background
@@ -107,7 +108,8 @@ def test_config_is_one_that_serve_deploy_accepts() -> None:
             "serve": {"replicas": 2, "rate_limit": 5, "users": {"ann": "viewer"}},
         }
     )
-    config = deploy_config(settings, Path("/models"), name="standing", port=8123)
+    asked = AppArgs.of(settings.serve, Serving(model_dir=Path("/models")), store_url=settings.store_url)
+    config = deploy_config(asked, name="standing", host=settings.serve.host, port=8123)
     schema = ServeDeploySchema.model_validate(config)
     assert (schema.http_options.host, schema.http_options.port) == ("127.0.0.1", 8123)
     assert schema.applications[0].import_path == "serve.app:build_app"

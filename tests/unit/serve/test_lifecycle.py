@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from serve.lifecycle import claim_port, start_app
+from serve.plan import Serving
 from trader.core.errors import ModelError, OperationError
 from trader.settings.sections import ServeSettings
 
@@ -42,5 +43,5 @@ def test_folder_without_models_starts_nothing(tmp_path: Path) -> None:
 
     running = ray.is_initialized()
     with pytest.raises(ModelError, match=r"manifest\.json is missing"):
-        start_app(ServeSettings(port=0), tmp_path)
+        start_app(ServeSettings(port=0), Serving(model_dir=tmp_path))
     assert ray.is_initialized() is running
