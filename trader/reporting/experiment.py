@@ -165,10 +165,12 @@ def _figures_grid(found: Assessment) -> Grid:
 def _calibration_grid(spec: ExperimentSpec, decisions: DecisionTable, outcome: FloatArray) -> Grid:
     known = [ref for ref in (spec.champion, spec.challenger) if ref in decisions.members]
     slopes = calibration_slopes([decisions.members[ref] for ref in known], outcome)
-    rows = (
+    rows = [
         (ref, fmt.number(each.slope), fmt.interval((each.low, each.high)), fmt.count(each.n_pairs))
         for ref, each in zip(known, slopes, strict=True)
-    )
+    ]
+    if spec.challenger not in known:  # a shadow is asked when the decision is made and written
+        rows.append((spec.challenger, fmt.DASH, "its scores are not kept", fmt.count(0)))
     return Grid("Calibration: outcome per unit of score, ideally 1", tuple(rows), ("", "slope", "95 %", "pairs"))
 
 

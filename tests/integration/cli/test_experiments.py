@@ -75,6 +75,7 @@ def test_from_registration_to_rollback(trader: Callable[..., Any], trained: Any,
     own = (tmp_path / "ab.html").read_text()
     assert all(text in own for text in ('id="plot-traffic"', "ramp 50% → 90%", "What happened", "Calibration"))
     assert "://" not in own.replace("http://www.w3.org", "")
+    assert "its scores are not kept" in (tmp_path / "runs" / dark["run_id"] / "report.html").read_text()
     shown = trader("experiments", "status", "dark")
     assert "policy: propose; held: passed, but " in shown.out
     assert "% of the signs agree; 50% are needed" in shown.out

@@ -15,7 +15,7 @@ from trader.experiments.assignment import Variant, assign
 from trader.experiments.spec import ExperimentSpec
 from trader.pipeline import DecisionLoop
 from trader.settings import ExecutionSettings, GateSettings, SizingSettings
-from trader.storage import VariantMark
+from trader.storage import ShareChange, VariantMark
 
 N_SYMBOLS = 6
 SYMBOLS = [f"S{n}" for n in range(N_SYMBOLS)]
@@ -95,18 +95,23 @@ def test_each_virtual_portfolio_trades_its_variant_alone(day: tuple) -> None:
 
 
 def test_a_failing_challenger_changes_nothing(day: tuple) -> None:
-    """The champion is traded for all symbols, and after three failures the challenger is left alone for a while."""
+    """The champion is traded for all symbols; the challenger loses its share, and after three failures its turn."""
     features, score, panel = day
     variants, challenger = _variants()
     challenger.fails = True
     marks: list[VariantMark] = []
+    changes: list[ShareChange] = []
     for row in range(60):
         one = panel.rows(row, row + 1)
         got = variants.score(_champion(score[row : row + 1]), features[row : row + 1], 0, row, one)
         np.testing.assert_array_equal(got.score, score[row : row + 1])
         assert np.isnan(got.members["linear@1.1.0"]).all()
-        marks += variants.trade(row, one)[0]
+        new, changed = variants.trade(row, one)
+        marks, changes = marks + new, changes + changed
     assert variants.unanswered == 60
+    assert [(change.seq, change.share) for change in changes] == [(2, 0.0)]
+    assert "unanswered is 2.00%, above 1.00%" in changes[0].reason
+    assert [(mark.share, mark.units) for mark in marks] == [(0.5, 0)] * 2 + [(0.0, 0)] * 58
     assert challenger.calls == 5  # three, then one after 16 instants and one after 32 more
     assert all(mark.sign_agreement is None and mark.champion == mark.challenger for mark in marks)
 
