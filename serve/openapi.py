@@ -23,9 +23,10 @@ _CHALLENGE = {
     "WWW-Authenticate": {"description": "`Bearer`.", "required": True, "schema": {"type": "string", "const": "Bearer"}}
 }
 _REQUEST_ID = {
-    "description": "The client's own, if it was at most 128 letters, digits and `._:-`, or a new one.",
+    "description": "The client's own, if it was at most 128 letters, digits and `._:-`, or a new one. Ray Serve's "
+    "proxy sends back whatever the client gave; `request_id` of the body is what logs and the audit log have.",
     "required": True,
-    "schema": {"type": "string", "minLength": 1, "maxLength": 128},
+    "schema": {"type": "string"},
 }
 _LOCATION = {"description": "Path of what was made.", "required": True, "schema": {"type": "string"}}
 _PARAMETERS = {
