@@ -45,13 +45,14 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def app(ray_cluster: RayCluster, model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
-    """The application with a challenger and a store, up and ready; stopping it twice does no harm."""
+    """The application with a challenger, a store and traces, up and ready; stopping it twice does no harm."""
+    tracing = f"file:{tmp_path_factory.mktemp('traces')}/spans.jsonl"
     store_url = f"sqlite:///{tmp_path_factory.mktemp('store')}/trader.db"
     challenger_dir = shutil.copytree(model_dir, model_dir.parent / "challenger")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRADER_API_TOKEN", TOKEN)
         running = start_app(
-            ServeSettings(port=0, max_rows=64),
+            ServeSettings(port=0, max_rows=64, tracing=tracing),
             Serving(model_dir=model_dir, challenger_dir=challenger_dir),
             store_url=store_url,
         )
