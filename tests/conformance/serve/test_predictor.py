@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ray import serve as ray_serve
 
-from serve.deployments import ensemble_deployment
+from serve.deployments import Replicas, ensemble_application
 from serve.predictor import ServePredictor
 from serve.service import EnsembleService
 from trader.core.errors import DataError
@@ -40,7 +40,7 @@ def predictor(request: pytest.FixtureRequest, model_dir: Path) -> Predictor:
         return load_ensemble(model_dir)
     if request.param == "service":
         return EnsembleService(model_dir).predict
-    app = ensemble_deployment(replicas=1, cpus=0.1).bind(str(model_dir))
+    app = ensemble_application(model_dir, weights={}, replicas=Replicas(), cpus=0.1, member_timeout_s=0.0)
     return ServePredictor(ray_serve.run(app, name="conformance", route_prefix=None, _local_testing_mode=True))
 
 

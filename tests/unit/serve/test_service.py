@@ -82,8 +82,8 @@ def test_failing_member_is_counted_and_left_out(
     prediction = service.predict(features[None])
     assert np.isnan(prediction.members["linear@10.0"]).all()
     assert np.isfinite(prediction.score).all()
-    assert _value(service.metrics(), 'gpt_trader_member_failures_total{member="linear@10.0"') == 1
-    assert _value(service.metrics(), 'gpt_trader_member_failures_total{member="linear@0.1"') == 0
+    assert _left_out(service, "linear@10.0") == {"failed": 1, "late": 0, "skipped": 0}
+    assert _left_out(service, "linear@0.1") == {"failed": 0, "late": 0, "skipped": 0}
     assert [m.failures for m in service.describe().members] == [0, 1]
     assert service.probe() > 0
 
@@ -92,8 +92,14 @@ def test_probe_fails_when_every_member_does(service: EnsembleService, monkeypatc
     """A service none of whose members answers is not ready."""
     for key in ("linear@0.1", "linear@10.0"):
         _break_member(service, key, monkeypatch)
-    with pytest.raises(ModelError, match=r"every member fails.*linear@0.1, linear@10.0"):
+    with pytest.raises(ModelError, match=r"no member answers .*: linear@0.1 failed, linear@10.0 failed"):
         service.probe()
+    for _ in range(2):
+        service.predict(np.zeros((1, 2, 3)))
+    with pytest.raises(ModelError, match=r"linear@0.1 skipped, linear@10.0 skipped"):
+        service.probe()
+    assert [(m.state, m.failures, m.skipped) for m in service.describe().members] == [("open", 3, 1)] * 2
+    assert _left_out(service, "linear@10.0") == {"failed": 3, "late": 0, "skipped": 1}
 
 
 def test_changed_files_are_not_served(model_dir: Path, tmp_path: Path) -> None:
@@ -109,6 +115,15 @@ def test_changed_files_are_not_served(model_dir: Path, tmp_path: Path) -> None:
 def _break_member(service: EnsembleService, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Damage a loaded model's arrays, so that its own code raises."""
     monkeypatch.setattr(service._ensemble.members[key], "coefficients", None)
+
+
+def _left_out(service: EnsembleService, key: str) -> dict[str, float]:
+    """Return how often a member had no part in a prediction, by reason."""
+    found = {}
+    for line in service.metrics().splitlines():
+        if line.startswith(f'gpt_trader_member_left_out_total{{member="{key}"'):
+            found[line.partition('reason="')[2].partition('"')[0]] = float(line.rsplit(" ", 1)[1])
+    return found
 
 
 def _value(exposition: str, series: str) -> float:
