@@ -22,6 +22,7 @@ from serve.serving_route import ServingDesk
 from serve.tracing import anchored
 from trader import __version__
 from trader.settings import RegistrySettings, ServeSettings
+from trader.settings.sections import SpanTarget
 
 __all__ = ["AppArgs", "application", "build_app"]
 
@@ -53,7 +54,7 @@ class AppArgs(Serving):
     """Requests that a replica of an ensemble works on at a time; the ingress works on four times as many."""
     max_queued_requests: int = Field(1024, ge=1)
     """Requests that may wait for the ingress, and for an ensemble; more are answered 503 at once."""
-    tracing: str = "off"
+    tracing: SpanTarget = "off"
     """Where spans go: `off`, `console`, `file:PATH` or `otlp:URL`."""
     request_timeout_s: float = Field(10.0, gt=0)
     """Deadline of one request, in which it is repeated if its replica dies."""

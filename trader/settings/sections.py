@@ -25,6 +25,7 @@ __all__ = [
     "ServeSettings",
     "SimulationSettings",
     "SizingSettings",
+    "SpanTarget",
     "StoreSettings",
     "TelemetrySettings",
 ]
@@ -32,6 +33,7 @@ __all__ = [
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
+SpanTarget = Annotated[str, Field(pattern=r"^(off|console|file:.+|otlp:https?://.+)$")]
 
 
 class Section(BaseModel):
@@ -307,7 +309,7 @@ class ServeSettings(Section):
     """Requests that a replica of an ensemble works on at a time; the HTTP ingress works on four times as many."""
     max_queued_requests: int = Field(1024, ge=1)
     """Requests that may wait for the ingress, and for an ensemble; more are answered 503 at once."""
-    tracing: Annotated[str, Field(pattern=r"^(off|console|file:.+|otlp:https?://.+)$")] = "off"
+    tracing: SpanTarget = "off"
     """Where spans of HTTP requests go: `off`, `console`, `file:PATH` or `otlp:URL` of an OpenTelemetry collector."""
     users: dict[str, str] = {}
     """Role (viewer, trader, admin) of each user whose token is in `TRADER_API_TOKEN_NAME`; `TRADER_API_TOKEN` is that

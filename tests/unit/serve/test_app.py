@@ -15,9 +15,11 @@ from ray.serve.handle import DeploymentHandle
 from serve.app import AppArgs, build_app
 from serve.backend import HandleBackend
 from serve.deployments import Replicas, ensemble_application
+from serve.plan import Serving
 from serve.predictor import ServePredictor
 from serve.service import EnsembleService
 from trader.core.errors import DataError, ServiceUnavailableError
+from trader.settings import ServeSettings
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +71,20 @@ def test_predictor_equals_the_ensemble(handle: DeploymentHandle, model_dir: Path
     assert got.score.tobytes() == want.score.tobytes()
     assert list(got.members) == list(want.members)
     assert (predictor.calls, predictor.retries) == (1, 0)
+
+
+def test_queues_are_those_of_the_settings(model_dir: Path) -> None:
+    """The ingress feeds several replicas, and the proxy says when to come again."""
+    settings = ServeSettings(max_ongoing_requests=3, max_queued_requests=5)
+    ingress = build_app(AppArgs.of(settings, Serving(model_dir=model_dir)))._bound_deployment
+    (ensemble,) = ingress.init_args[0]
+    limits = [
+        (each.max_ongoing_requests, each._deployment_config.max_queued_requests)
+        for each in (ingress, ensemble._bound_deployment)
+    ]
+    assert limits == [(12, 5), (3, 5)]
+    refusal = ingress._deployment_config.backpressure_config
+    assert (refusal.status_code, refusal.retry_after_s) == (503, 1.0)
 
 
 def test_predictor_raises_what_the_service_raised(handle: DeploymentHandle) -> None:

@@ -49,6 +49,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
         yield api
 
 
+@pytest.mark.slow
 def test_schemathesis_finds_nothing(api: FastAPI) -> None:
     """All checks and phases, on every operation; each also succeeds, or is told that what is so now forbids it."""
     failures, answers = _explore(api)

@@ -17,6 +17,7 @@ import orjson
 import pytest
 from fastapi import FastAPI
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from pydantic import ValidationError
 
 from serve.backend import InProcessBackend
 from serve.ingress import create_api
@@ -25,6 +26,7 @@ from serve.service import EnsembleService
 from serve.tracing import Tracing, anchored
 from trader.core.errors import SettingsError
 from trader.experiments.assignment import Split
+from trader.settings import ServeSettings
 
 THEIRS = "4bf92f3577b34da6a3ce929d0e0e4736"
 HEADERS = {"traceparent": f"00-{THEIRS}-00f067aa0ba902b7-01", "X-Request-ID": "trace-7"}
@@ -167,6 +169,9 @@ async def test_spans_reach_a_collector(
 
 @pytest.mark.parametrize("where", ["on", "file:", "otlp:", "zipkin:http://x", ""])
 def test_other_places_are_refused(where: str) -> None:
+    """By the settings, and by who would send spans there."""
+    with pytest.raises(ValidationError, match="should match pattern"):
+        ServeSettings(tracing=where)
     with pytest.raises(SettingsError, match=r"off, console, file:PATH and otlp:URL are"):
         Tracing.of(where, "ingress")
 
