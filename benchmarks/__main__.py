@@ -28,6 +28,7 @@ BENCHMARKS = (
     "learning_proof",
     "registry",
     "experiments",
+    "serving",
     "tune",
     "transformer",
     "panel_training",

@@ -20,6 +20,7 @@ from serve.backend import Backend
 from serve.deadline import within_deadline
 from serve.experiments_route import ExperimentDesk, add_experiment_routes
 from serve.explain_route import add_explain_route
+from serve.json_body import JsonRoute
 from serve.metrics import merge_expositions
 from serve.middleware import RequestEnvelope
 from serve.openapi import complete_document
@@ -103,6 +104,7 @@ def create_api(
         description=_DESCRIPTION,
         redoc_url=None,
     )
+    api.router.route_class = JsonRoute
     if experiments is not None:
         audit = AuditDesk(experiments.store_url)
         api.add_middleware(AuditTrail, desk=audit, metrics=metrics)

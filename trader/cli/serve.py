@@ -79,7 +79,6 @@ def up(
 
     Example: trader serve up --members linear@1.2.0,momentum@champion --port 8000
     """
-    wanted = wanted_of(models, members, weights, experiment, share)
     overrides = {"port": port, "replicas": replicas}
     settings = read_settings(
         preset,
@@ -97,6 +96,7 @@ def up(
     from trader.cli.serve_up import Request, bring_up
 
     folder = session_folder(settings.run.runs_dir, name)
+    wanted = wanted_of(models, members, weights, experiment, share)
     request = Request(settings, name, folder, wanted, port, detach)
     bring_up(request, as_json)
 

@@ -124,6 +124,8 @@ def wanted_of(
         if weights is not None or experiment is not None or share is not None:
             raise UserError("--weights, --experiment and --share need --members A,B or --models DIR")
         return None
+    if models is not None and members is not None:
+        raise UserError("--models DIR or --members A,B is needed, not both")
     if models is not None and not models.is_dir():
         raise UserError(f"--models {models}: no such folder; one that `trader run` or `up` saved is needed")
     names = comma_list(members) or ()

@@ -14,8 +14,9 @@ from tests.support.trading import random_panel
 from trader.core.decision import DecisionBlock
 from trader.core.errors import DataError
 from trader.engine.recorder import Recorder
+from trader.engine.writer import StoreWriter
 from trader.pipeline import DecisionLoop
-from trader.settings.sections import ExecutionSettings, GateSettings, SizingSettings
+from trader.settings.sections import ExecutionSettings, GateSettings, SizingSettings, StoreSettings
 from trader.storage import RunRecord, Store
 
 SYMBOLS = ("AA", "BB", "CC", "DD")
@@ -86,10 +87,12 @@ def test_blocks_and_single_decisions_are_equal_in_every_table(twins: Store, bloc
 def test_features_are_kept_with_orders_or_always(twins: Store, store_url: str, *, every: bool) -> None:
     """A decision that wanted no order stores its features only where a sequence model will read them again."""
     blocks = _decide(np.repeat(np.random.default_rng(6).normal(size=(3, len(SYMBOLS))), 40, axis=0), max_weight=1.0)
-    recorder = Recorder(twins, "whole", commit_every=50, every_feature=every)
+    writer = StoreWriter("whole", StoreSettings(), twins.record_event)
+    recorder = Recorder(twins, "whole", writer, commit_every=50, every_feature=every)
     for number, block in enumerate(blocks):
         recorder.add(block, np.ones((len(block), len(SYMBOLS), len(FEATURES))), None, number)
     recorder.commit({})
+    writer.close()
     engine = create_engine(store_url)
     with engine.connect() as connection:
         kept = connection.scalars(text("SELECT seq FROM decisions WHERE features IS NOT NULL ORDER BY seq")).all()

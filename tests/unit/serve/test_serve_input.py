@@ -55,8 +55,13 @@ def leave(session: StandingSession, runs_dir: Path) -> Path:
 @pytest.mark.parametrize(
     ("args", "code", "message"),
     [
-        (("up",), 2, "one of --models DIR and --members A,B is needed"),
-        (("up", "--models", "a", "--members", "linear"), 2, "one of --models DIR and --members A,B is needed"),
+        (("up",), 2, "--members A,B or --models DIR is needed: nothing was wanted of 'standing' before"),
+        (("up", "--models", ".", "--members", "linear"), 2, "--models DIR or --members A,B is needed, not both"),
+        (("up", "--weights", "1,2"), 2, "--weights, --experiment and --share need --members A,B or --models DIR"),
+        (("up", "--members", "linear", "--weights", "1,x"), 2, "--weights '1,x': 1 numbers are needed"),
+        (("up", "--members", "linear", "--share", ".5"), 2, "share=0.5 needs an experiment"),
+        (("apply",), 2, "--members A,B or --models DIR is needed"),
+        (("apply", "--members", "linear"), 2, "model 'linear' does not exist"),
         (("up", "--models", "/no/such"), 2, "--models /no/such: no such folder"),
         (("up", "--models", "a", "--port", "65536"), 2, "serve.port"),
         (("up", "--models", "a", "--replicas", "0"), 2, "serve.replicas"),
