@@ -92,7 +92,7 @@ def test_features_are_kept_with_orders_or_always(twins: Store, store_url: str, *
     for number, block in enumerate(blocks):
         recorder.add(block, np.ones((len(block), len(SYMBOLS), len(FEATURES))), None, number)
     recorder.commit({})
-    writer.close()
+    assert writer.close(10.0)
     engine = create_engine(store_url)
     with engine.connect() as connection:
         kept = connection.scalars(text("SELECT seq FROM decisions WHERE features IS NOT NULL ORDER BY seq")).all()
