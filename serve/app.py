@@ -27,7 +27,14 @@ from trader.settings.sections import SpanTarget
 __all__ = ["AppArgs", "application", "build_app"]
 
 
-_IN_PLACE = {"replicas", "max_replicas", "target_ongoing_requests", "replica_cpus", "ingress_cpus"}
+_IN_PLACE = {
+    "challenger_memory_mb",
+    "ingress_cpus",
+    "max_replicas",
+    "replica_cpus",
+    "replicas",
+    "target_ongoing_requests",
+}
 """Arguments that Ray Serve itself applies to a deployment that runs."""
 
 
@@ -60,6 +67,8 @@ class AppArgs(Serving):
     """Deadline of one request, in which it is repeated if its replica dies."""
     member_timeout_s: float = Field(0.0, ge=0)
     """How long one model may take for a prediction before the others answer without it; 0 waits for all."""
+    challenger_memory_mb: int = Field(1024, ge=0)
+    """Memory that a replica of a challenger may take beyond its models; 0 sets no limit."""
     max_error_rate: float = Field(0.02, ge=0, le=1)
     """Share of the requests that a challenger, or a champion that is new, may fail before it is taken off."""
     max_p99_s: float = Field(1.0, gt=0)
@@ -100,6 +109,7 @@ def application(args: AppArgs, credentials: tuple[Credential, ...]) -> Applicati
     """Return the application for users that are known already; the same of both gives one that differs in nothing."""
     tracing = anchored(args.tracing)
     queue = Queue(args.max_ongoing_requests, args.max_queued_requests)
+    challenger = None if args.challenger_dir is None else args.challenger_dir.resolve()
     ensembles = [
         ensemble_application(
             folder,
@@ -108,6 +118,7 @@ def application(args: AppArgs, credentials: tuple[Credential, ...]) -> Applicati
             cpus=args.replica_cpus,
             member_timeout_s=args.member_timeout_s,
             queue=queue,
+            memory_mb=args.challenger_memory_mb if folder == challenger else 0,
             tracing=tracing,
         )
         for folder, weights in args.folders.items()

@@ -50,6 +50,8 @@ class Client(ClientBase[httpx.Client, httpx.BaseTransport, Callable[[float], obj
         symbols: Sequence[str],
         features: ArrayLike,
         context: ArrayLike | None = None,
+        *,
+        key: str | None = None,
     ) -> PredictAnswer:
         """Score one instant.
 
@@ -63,6 +65,8 @@ class Client(ClientBase[httpx.Client, httpx.BaseTransport, Callable[[float], obj
             NaN is missing; infinities are refused.
         context : array of shape (n_context, n_symbols, n_features), optional
             Features of the instants before, oldest first.
+        key : str, optional
+            Account, user or request that an experiment assigns to one variant; by symbol where it is not given.
 
         Raises
         ------
@@ -73,7 +77,7 @@ class Client(ClientBase[httpx.Client, httpx.BaseTransport, Callable[[float], obj
         HttpError
             If the server answers otherwise; see `serve.client_errors`.
         """
-        return self._send(predict_call(feature_names, symbols, features, context))
+        return self._send(predict_call(feature_names, symbols, features, context, key))
 
     def predict_many(
         self,

@@ -45,9 +45,11 @@ class AsyncClient(ClientBase[httpx.AsyncClient, httpx.AsyncBaseTransport, Callab
         symbols: Sequence[str],
         features: ArrayLike,
         context: ArrayLike | None = None,
+        *,
+        key: str | None = None,
     ) -> PredictAnswer:
         """Score one instant; see `Client.predict`."""
-        return await self._send(predict_call(feature_names, symbols, features, context))
+        return await self._send(predict_call(feature_names, symbols, features, context, key))
 
     async def predict_many(
         self,

@@ -118,10 +118,14 @@ def as_block(
 
 
 def predict_call(
-    feature_names: Sequence[str], symbols: Sequence[str], features: ArrayLike, context: ArrayLike | None
+    feature_names: Sequence[str],
+    symbols: Sequence[str],
+    features: ArrayLike,
+    context: ArrayLike | None,
+    key: str | None = None,
 ) -> Call[PredictAnswer]:
     """Return `POST /v1/predict` of one instant; see `as_block` for arguments and errors."""
-    body = _instant(feature_names, symbols, features, context)
+    body = _instant(feature_names, symbols, features, context) | ({} if key is None else {"key": key})
     named = tuple(symbols)
 
     def read(reply: Reply) -> PredictAnswer:
@@ -129,9 +133,9 @@ def predict_call(
         if tuple(answer.symbols) != named:
             raise ValueError(f"it holds {len(answer.symbols)} symbols, not the {len(named)} asked for in their order")
         columns: dict[str, Sequence[object]] = {"scores": answer.scores, "variants": answer.variants, **answer.members}
-        for key, column in columns.items():
+        for name, column in columns.items():
             if len(column) != len(named):
-                raise ValueError(f"{key} holds {len(column)} values for {len(named)} symbols")
+                raise ValueError(f"{name} holds {len(column)} values for {len(named)} symbols")
         return PredictAnswer(
             named,
             np.array(answer.scores, dtype=np.float64),

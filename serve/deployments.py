@@ -173,6 +173,7 @@ def ensemble_application(
     member_timeout_s: float,
     queue: Queue | None = None,
     tracing: str = "off",
+    memory_mb: int = 0,
 ) -> Application:
     """Return the ensemble of a folder as something to be deployed, named by the folder.
 
@@ -189,7 +190,7 @@ def ensemble_application(
         EnsembleService,
         name=deployment_of(folder),
         **replicas.options(),
-        user_config={"weights": dict(weights)},
+        user_config={"weights": dict(weights), "memory_mb": memory_mb},
         ray_actor_options={"num_cpus": cpus},
         max_ongoing_requests=queue.ongoing,
         max_queued_requests=queue.queued,

@@ -141,8 +141,9 @@ def _add_model_routes(api: FastAPI, router: Router, limits: Limits) -> None:
                 f"features and context have {body.n_rows} rows; {limits.max_rows} are allowed",
             )
         names, panel = tuple(body.feature_names), body.panel()
+        keys = body.symbols if body.key is None else [body.key] * len(body.symbols)
         async with within_deadline(request):
-            routed = await router.score(body.symbols, names, panel)
+            routed = await router.score(keys, names, panel)
         prediction = routed.prediction
         members = {key: np.ascontiguousarray(scores[0]) for key, scores in prediction.members.items()}
         answer = {

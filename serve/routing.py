@@ -160,14 +160,22 @@ class Router:
             counts[_CHALLENGER] = routes.challenger.tally.to_dict()
         return {"variants": counts, "breaches": {who: each.to_dict() for who, each in routes.breaches.items()}}
 
-    async def score(self, symbols: Sequence[str], feature_names: tuple[str, ...], features: FloatArray) -> Routed:
-        """Score the last instant of features (n_instants, n_symbols, n_features); errors are the champion's."""
+    async def score(self, keys: Sequence[str], feature_names: tuple[str, ...], features: FloatArray) -> Routed:
+        """Score the last instant of features; errors are the champion's.
+
+        Parameters
+        ----------
+        keys : sequence of str
+            What each symbol is assigned to a variant by: itself, or whose request it is.
+        feature_names : tuple of str
+        features : ndarray of shape (n_instants, n_symbols, n_features)
+        """
         routes = self._routes
         challenger = routes.challenger
         if challenger is None:
             prediction = await self._champion(routes, feature_names, features)
-            return self._routed(prediction, np.zeros(len(symbols), bool))
-        mine = assign(symbols, challenger.challenge.split) == Variant.CHALLENGER
+            return self._routed(prediction, np.zeros(len(keys), bool))
+        mine = assign(keys, challenger.challenge.split) == Variant.CHALLENGER
         if not mine.any():
             prediction = await self._champion(routes, feature_names, features)
             if challenger.challenge.is_shadow:

@@ -66,6 +66,8 @@ class PredictRequest(Message):
     context: list[list[list[Number | None]]] = []
     """Features of the instants before, oldest first, each of the shape of `features`: what a sequence model looks
     back at. `GET /v1/models` says how many instants it looks at; missing ones count as unknown."""
+    key: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
+    """Account, user or request that an experiment assigns to one variant, for all symbols; null assigns by symbol."""
 
     @model_validator(mode="after")
     def _shapes_agree(self) -> Self:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from serve.explaining import EnsembleExplainer, Explained
 from serve.members import Ask, GuardedEnsemble
+from serve.memory import limit_memory
 from serve.metrics import ServiceMetrics
 from serve.tracing import Tracing
 from trader.core.errors import DataError, ModelError
@@ -112,13 +113,21 @@ class EnsembleService:
         self._warm_up()
 
     def reconfigure(self, config: Mapping[str, Any]) -> None:
-        """Weigh the members as `config["weights"]` says, as saved where it says nothing; Ray Serve calls it in place.
+        """Take what may change while it serves; Ray Serve calls it in place.
+
+        Parameters
+        ----------
+        config : mapping
+            `weights` of the members, as saved where there are none; `memory_mb`, what this process may take beyond
+            what it holds now, with 0 for no limit.
 
         Raises
         ------
         DataError
             If the weights are not one a member, finite, not negative and not all 0.
         """
+        if "memory_mb" in config:
+            limit_memory(int(config["memory_mb"]))
         weights = config.get("weights") or self._saved_weights
         if weights == self._ensemble.weights:
             return

@@ -299,6 +299,8 @@ class ServeSettings(Section):
     """Largest number of feature rows in one request."""
     rate_limit: NonNegative = 0.0
     """Requests a second that each client address may send over HTTP on and on; 0 lets all pass."""
+    challenger_memory_mb: int = Field(1024, ge=0)
+    """Memory that a replica of a challenger may take beyond its models; 0 sets no limit."""
     max_error_rate: Fraction = 0.02
     """Share of the requests that a challenger, or a champion that is new, may fail before it is taken off."""
     max_p99_s: Positive = 1.0

@@ -140,6 +140,19 @@ async def test_over_http(service: EnsembleService, features: np.ndarray, body: d
     assert (one["scores"], one["members"]) == (other["scores"], other["members"])
 
 
+async def test_one_key_has_one_variant(service: EnsembleService, body: dict[str, Any]) -> None:
+    """All symbols of an account are scored by its variant, whatever they are; the share of accounts is that asked."""
+    backend: Backend = InProcessBackend(service)
+    api = create_api(Router(backend, (backend, Challenge(HALF))))
+    keys = [f"account-{n}" for n in range(40)]
+    mine = assign(keys, HALF) == Variant.CHALLENGER
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://test") as client:
+        for key, own in zip(keys, mine, strict=True):
+            answer = (await client.post("/v1/predict", json=body | {"key": key})).json()
+            assert answer["variants"] == ["challenger" if own else "champion"] * 5
+        assert (await client.post("/v1/predict", json=body | {"key": ""})).status_code == 422
+
+
 async def test_a_deadline_is_kept(service: EnsembleService, body: dict[str, Any]) -> None:
     """A hanging model is given up at the client's deadline, and one that has passed is not worked on."""
     hanging: Any = _Model(1.0, "linear@1")
