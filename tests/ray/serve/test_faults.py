@@ -18,9 +18,11 @@ import ray
 from ray import serve as ray_serve
 
 from serve.lifecycle import RunningApp
+from serve.names import INGRESS
 from serve.predictor import ServePredictor
 from serve.service import EnsembleService
 from tests.support.deciding import Trading
+from tests.support.load import Load
 from trader.core.errors import ServiceUnavailableError
 from trader.core.protocols import Prediction
 from trader.storage import Store
@@ -164,3 +166,25 @@ def test_a_run_holds_its_positions_while_nobody_answers(app: RunningApp, service
         held = table.positions[first : last + 1]
         assert np.array_equal(held, np.repeat(held[:1], len(held), axis=0))
         assert np.isfinite(table.score[back.payload()["seq"] :]).all()
+
+
+def test_a_controller_that_dies_takes_nothing_with_it(app: RunningApp, service: EnsembleService) -> None:
+    """Requests are answered while it is away; the one that follows knows replicas and plan, and restarts neither."""
+    rows = np.zeros((2, len(service.describe().feature_names)))
+    body = {"feature_names": service.describe().feature_names, "symbols": ["A", "B"], "features": rows.tolist()}
+    pid, before = replica_pid(app), httpx.get(f"{app.url}/v1/models", timeout=30).json()["members"]
+    standing = ray_serve.get_deployment_handle(INGRESS, app.name).standing
+    plan = standing.remote().result(timeout_s=30)["plan"]
+    with Load(app.url, body, clients=1) as load:
+        ray.kill(ray.get_actor("SERVE_CONTROLLER_ACTOR", namespace="serve"), no_restart=False)
+        deadline = time.monotonic() + 60
+        while ray_serve.status().applications[app.name].status != "RUNNING":
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        time.sleep(2.0)  # a controller that did not recognise what runs would replace it now
+    assert load.failures == []
+    assert len(load.answers) == 1
+    assert replica_pid(app) == pid
+    assert standing.remote().result(timeout_s=30)["plan"] == plan
+    after = httpx.get(f"{app.url}/v1/models", timeout=30).json()["members"]
+    assert [member["sha256"] for member in after] == [member["sha256"] for member in before]
