@@ -120,8 +120,8 @@ verdicts = {}
 figure, axes = plt.subplots(figsize=(9, 3))
 for name, score in challengers.items():
     variants = Variants(spec, list(map(str, range(settings.n_symbols))), Says(score), (loop(), loop()))
-    variants.score(Prediction(champion, {"model@1": champion}), oracle[:, :, None], 0, panel.ts_ns)
-    marks = variants.trade(0, panel)
+    variants.score(Prediction(champion, {"model@1": champion}), oracle[:, :, None], 0, 0, panel)
+    marks, _ = variants.trade(0, panel)
     verdicts[name] = assess(spec, marks)
     axes.plot([mark.challenger / 1e6 for mark in marks], label=f"challenger that {name}")
 axes.plot([mark.champion / 1e6 for mark in marks], color="black", label="champion")

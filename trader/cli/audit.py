@@ -30,7 +30,7 @@ def list_(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the newest entries of the audit log, newest first.
+    """Show the newest entries of the audit log, newest first; --json has request ids and the digests of bodies too.
 
     Example: trader audit list --limit 20 --json
     """
@@ -43,11 +43,12 @@ def list_(
     if as_json:
         print_json([entry.to_dict() for entry in entries])
         return
-    table = Table("no.", "answered (UTC)", "who", "role", "request", "status", "outcome", "request id", "body SHA-256")
+    table = Table("no.", "answered (UTC)", "who", "request", "outcome")
+    table.columns[3].overflow = "fold"
     for entry in entries:
+        who = entry.who if entry.role is None else f"{entry.who} ({entry.role})"
         answered, asked = when(entry.ts_ns), f"{entry.method} {entry.path}"
-        row = (str(entry.entry_no), answered, entry.who or "-", entry.role or "-", asked, str(entry.status))
-        table.add_row(*row, entry.outcome, entry.request_id, entry.body_sha256[:12])
+        table.add_row(str(entry.entry_no), answered, who or "-", asked, f"{entry.outcome} ({entry.status})")
     out.print(table)
     if len(entries) == limit:
         err.print(f"older entries: --before {entries[-1].entry_no}", markup=False, highlight=False)

@@ -91,7 +91,7 @@ def test_features_are_kept_with_orders_or_always(twins: Store, store_url: str, *
     recorder = Recorder(twins, "whole", writer, commit_every=50, every_feature=every)
     for number, block in enumerate(blocks):
         recorder.add(block, np.ones((len(block), len(SYMBOLS), len(FEATURES))), None, number)
-    recorder.commit({})
+    recorder.commit({}, len(blocks) - 1)
     assert writer.close(10.0)
     engine = create_engine(store_url)
     with engine.connect() as connection:
