@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -170,7 +171,7 @@ def _outcome(log: ServingLog, revision: int, timeout_s: float) -> ServingEvent:
         time.sleep(_POLL_S)
 
 
-def _what(payload: dict[str, Any] | Any) -> str:
+def _what(payload: Mapping[str, Any]) -> str:
     serving, intent = payload["serving"], payload["intent"]
     text = ", ".join(intent["champion"]) or serving["model_dir"]
     if intent["split"] is not None:
