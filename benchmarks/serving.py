@@ -21,7 +21,7 @@ from benchmarks.http_load import Answers, closed_loop, open_loop
 from benchmarks.machine import versions_of
 from benchmarks.options import Options
 from benchmarks.results import Result, Target, ratio
-from benchmarks.sampling import Contender, Sample, alternate
+from benchmarks.sampling import Contender, Role, Sample, alternate
 from serve.deployer import RayDeployer
 from serve.lifecycle import RunningApp, start_app
 from serve.plan import Serving, deployment_of
@@ -178,7 +178,7 @@ def _applications(folder: Path) -> Iterator[tuple[RunningApp, str]]:
         app.stop()
 
 
-def _contender(name: str, role: str, url: str, body: bytes, n: int) -> Contender:
+def _contender(name: str, role: Role, url: str, body: bytes, n: int) -> Contender:
     def repeat() -> Sample:
         cpu = processor_time()
         answers = closed_loop(url, body, n)
@@ -186,7 +186,7 @@ def _contender(name: str, role: str, url: str, body: bytes, n: int) -> Contender
         return Sample(answers.wall_s, processor_time() - cpu, details)
 
     versions = versions_of(["ray", "fastapi", "uvicorn", "pydantic", "orjson", "numpy"])
-    return Contender(name, "ours" if role == "ours" else "peer", n, repeat, versions, "one connection, kept alive")
+    return Contender(name, role, n, repeat, versions, "one connection, kept alive")
 
 
 def _handle(app: RunningApp, n: int) -> tuple[float, float]:

@@ -6,7 +6,6 @@ import collections
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -140,25 +139,26 @@ class Conductor:
         self._given_up: tuple[int, Intent] | None = None
         self._distrusted: Path | None = None
         self._unsaid: collections.deque[tuple[ServingKind, Mapping[str, Any], str, str]] = collections.deque()
-        self._cleanup = ExitStack()
         self._opened: Store | None = None
 
     def step(self) -> None:
         """Heed broken guardrails, go to what is wanted, and let go of what is no longer needed; errors are logged."""
-        for act in (self._flush, self._heed, self._reconcile, self._retire):
+        for act in (self._flush, self._heed, self._reconcile, self._retire, self._flush):
             try:
                 if self._now is None:
                     self._now = self._begin()
                 act(self._now)
             except StoreError as error:
-                self._close()
+                self.close()
                 _log.warning("store_unavailable", app=self._terms.app, during=act.__name__, error=str(error))
             except TraderError as error:
                 _log.error("conducting_failed", app=self._terms.app, during=act.__name__, error=str(error))
 
     def close(self) -> None:
-        """Let go of the store."""
-        self._close()
+        """Let go of the store; the next step opens it again."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
 
     def _begin(self) -> Applied:
         event = self._log().latest("applied")
@@ -269,10 +269,8 @@ class Conductor:
         now.serving = retired(now.serving)
 
     def _say(self, kind: ServingKind, payload: Mapping[str, Any], *, who: str = "conductor", why: str) -> None:
-        """Write an event, now or, in order, when the store is back."""
+        """Have an event written at the end of the step or, in order, when the store is back."""
         self._unsaid.append((kind, payload, who, why))
-        if self._now is not None:
-            self._flush(self._now)
 
     def _flush(self, _: Applied) -> None:
         while self._unsaid:
@@ -285,12 +283,8 @@ class Conductor:
 
     def _store(self) -> Store:
         if self._opened is None:
-            self._opened = self._cleanup.enter_context(Store.open(self._terms.store_url))
+            self._opened = Store.open(self._terms.store_url)
         return self._opened
-
-    def _close(self) -> None:
-        self._opened = None
-        self._cleanup.close()
 
 
 def _words(breach: Mapping[str, Any]) -> str:

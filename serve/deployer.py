@@ -6,21 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ray import serve as ray_serve
-from ray.exceptions import RayError
-from ray.serve.exceptions import RayServeException
-
 from serve.app import AppArgs, application
 from serve.auth import Credential
 from serve.lifecycle import deploy
 from serve.names import INGRESS
 from serve.plan import Serving, deployment_of
+from serve.standing import ask
 from trader.core.errors import OperationError
 from trader.models.artifacts import load_ensemble
 
 __all__ = ["RayDeployer"]
-
-_ANSWER_TIMEOUT_S = 10.0
 
 
 class RayDeployer:
@@ -48,19 +43,12 @@ class RayDeployer:
         """Raise OperationError unless the ensemble of a folder is deployed, is the one of its files, and answers."""
         name = deployment_of(folder)
         wanted = dict(load_ensemble(folder).metadata["content_hash"])
-        self._ask(name, "probe")
-        found = {member.key: member.sha256 for member in self._ask(name, "describe").members}
+        ask(self._name, name, "probe")
+        found = {member.key: member.sha256 for member in ask(self._name, name, "describe").members}
         if found != wanted:
             raise OperationError(f"{name} serves {found}, and {folder} holds {wanted}")
 
     def standing(self) -> Mapping[str, Any]:
         """Return what the ingress says of its plan and its variants; raise OperationError if it does not answer."""
-        answer: Mapping[str, Any] = self._ask(INGRESS, "standing")
+        answer: Mapping[str, Any] = ask(self._name, INGRESS, "standing")
         return answer
-
-    def _ask(self, deployment: str, method: str) -> Any:
-        try:
-            handle = ray_serve.get_deployment_handle(deployment, self._name)
-            return getattr(handle, method).remote().result(timeout_s=_ANSWER_TIMEOUT_S)
-        except (RayError, RayServeException, TimeoutError, KeyError) as error:
-            raise OperationError(f"{deployment} of {self._name!r} does not answer {method}: {error!r}") from error

@@ -6,13 +6,15 @@ import logging
 from typing import Any
 
 from ray import serve as ray_serve
+from ray.exceptions import RayError
 from ray.serve.context import _get_global_client
+from ray.serve.exceptions import RayServeException
 
 from serve.names import INGRESS
 from serve.readiness import ask_ready, reachable
-from trader.core.errors import ConflictError
+from trader.core.errors import ConflictError, OperationError
 
-__all__ = ["check_free", "serve_runs", "state_of", "take_away"]
+__all__ = ["ask", "check_free", "serve_runs", "state_of", "take_away"]
 
 _ANSWER_TIMEOUT_S = 10.0
 _NOWHERE: dict[str, Any] = {
@@ -86,7 +88,7 @@ def state_of(name: str) -> dict[str, Any]:
         problem = f"{own['status']}: {own['message']}"
     else:
         problem = ask_ready(host, options.port)
-    standing = _ask(name, INGRESS, "standing") if problem is None else None
+    standing = ask(name, INGRESS, "standing") if problem is None else None
     return {
         "http_url": f"http://{host}:{options.port}",
         "ready": problem is None,
@@ -158,10 +160,20 @@ def _word(state: Any) -> str:
 def _members(name: str, champion: str) -> list[dict[str, Any]]:
     return [
         {"key": member.key, "version": member.version, "weight": member.weight, "sha256": member.sha256}
-        for member in _ask(name, champion, "describe").members
+        for member in ask(name, champion, "describe").members
     ]
 
 
-def _ask(name: str, deployment: str, method: str) -> Any:
-    handle = ray_serve.get_deployment_handle(deployment, name)
-    return getattr(handle, method).remote().result(timeout_s=_ANSWER_TIMEOUT_S)
+def ask(name: str, deployment: str, method: str) -> Any:
+    """Return what a method without arguments of an application's deployment answers.
+
+    Raises
+    ------
+    OperationError
+        If it does not within 10 s.
+    """
+    try:
+        handle = ray_serve.get_deployment_handle(deployment, name)
+        return getattr(handle, method).remote().result(timeout_s=_ANSWER_TIMEOUT_S)
+    except (RayError, RayServeException, TimeoutError, KeyError) as error:
+        raise OperationError(f"{deployment} of {name!r} does not answer {method}: {error!r}") from error

@@ -130,13 +130,14 @@ def _find(request: Request) -> _Found:
     with Store.open(settings.store_url, synchronous=settings.store.synchronous) as store:
         log = ServingLog(store, request.name)
         last = log.latest("wanted")
-        if request.wanted is None and last is None:
+        before = None if last is None else Wanted.of(**last.payload)
+        wanted = request.wanted or before
+        if wanted is None:
             raise UserError(f"--members A,B or --models DIR is needed: nothing was wanted of {request.name!r} before")
-        wanted = request.wanted or Wanted.of(**(last.payload if last else {}))
         intent = intent_of(wanted, store, settings.registry)
         registry = Registry.of(store, settings.registry)
         serving, scales_from = realised(intent, registry, _models_folder(request), settings.experiment.timeout_s)
-        if last is None or Wanted.of(**last.payload) != wanted:
+        if last is None or wanted != before:
             revision = log.add("wanted", wanted.model_dump(mode="json"), who=user(None), why="trader serve up")
         else:
             revision = last.number
