@@ -72,12 +72,12 @@ class AuditTrail:
         if scope["type"] != "http" or scope["method"] in _READING:
             await self._app(scope, receive, send)
             return
-        digest = hashlib.sha256()
+        body: list[bytes] = []
         begun = replaced = False
 
-        async def hashed() -> Message:
+        async def kept() -> Message:
             message = await receive()
-            digest.update(message.get("body", b""))
+            body.append(message.get("body", b""))
             return message
 
         async def recorded(message: Message) -> None:
@@ -85,20 +85,20 @@ class AuditTrail:
             if message["type"] == "http.response.start":
                 begun = True
                 status = message["status"]
-                if not await self._record(scope, digest.hexdigest(), status) and status < 400:
+                if not await self._record(scope, body, status) and status < 400:
                     replaced = True
                     await _unwritten(scope)(scope, receive, send)
             if not replaced:
                 await send(message)
 
         try:
-            await self._app(scope, hashed, recorded)
+            await self._app(scope, kept, recorded)
         except Exception:
             if not begun:
-                await self._record(scope, digest.hexdigest(), 500)
+                await self._record(scope, body, 500)
             raise
 
-    async def _record(self, scope: Scope, digest: str, status: int) -> bool:
+    async def _record(self, scope: Scope, body: list[bytes], status: int) -> bool:
         """Write an entry if the request came as far as its token; return whether nothing is missing."""
         state = scope["state"]
         if "caller" not in state:
@@ -110,6 +110,7 @@ class AuditTrail:
         if outcome == "denied" and self._denied.wait_s("denied") > 0.0:
             counts.labels(outcome, "dropped").inc()
             return True
+        digest = hashlib.sha256(b"".join(body)).hexdigest()
         entry = AuditEntry(
             time.time_ns(), state["request_id"], who, role, scope["method"], path, digest, status, outcome
         )

@@ -76,7 +76,7 @@ def promote(
         If the experiment has not passed and `force` is not given, is over, or somebody else has changed the champion.
     """
     experiment, found = look(store, name)
-    if experiment.phase in ("stopped", "promoted", "rolled back"):
+    if experiment.has_ended:
         raise ConflictError(f"experiment {name!r} is {experiment.phase} already")
     if found.verdict is not Verdict.PASS and not force:
         raise ConflictError(
@@ -112,7 +112,7 @@ def rollback(store: Store, settings: RegistrySettings, name: str, *, who: str, w
 def stop(store: Store, name: str, *, who: str, why: str) -> Assessment:
     """End an experiment; one that is over raises ConflictError."""
     experiment, found = look(store, name)
-    if experiment.phase not in ("registered", "running", "judged"):
+    if experiment.has_ended:
         raise ConflictError(f"experiment {name!r} is {experiment.phase} already")
     ExperimentBook(store).add(name, "stopped", found.to_dict(), who=who, why=why, run_id=experiment.run_id)
     return found

@@ -81,6 +81,11 @@ class Experiment:
         return phase
 
     @property
+    def has_ended(self) -> bool:
+        """Whether it was stopped, promoted or rolled back."""
+        return self.phase in _ENDED
+
+    @property
     def run_id(self) -> str | None:
         """The run that it is part of; None before one has joined it."""
         return next((entry.run_id for entry in self.entries if entry.kind == "joined"), None)
@@ -94,7 +99,7 @@ class Experiment:
     def proposal(self) -> Entry | None:
         """The policy's proposal to promote that nobody has answered, by a promotion or a stop; None without one."""
         kinds = [entry.kind for entry in self.entries]
-        if "proposed" not in kinds or self.phase in _ENDED:
+        if "proposed" not in kinds or self.has_ended:
             return None
         return self.entries[kinds.index("proposed")]
 
