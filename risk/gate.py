@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk.kernels import LIMITS, MINUTE_NS, PASSED, GateArrays, forget_before, judge_orders, note_passed
+from risk.limits import RiskLimits
 from risk.losses import LossWatch
+from risk.watch import RiskView, nothing_known
 from trader.core.decision import StateChange
 from trader.core.orders import DENIAL_REASONS, Denial, DenialReason, OrderBatch, TradingState
 from trader.settings.sections import GateSettings
@@ -39,6 +41,8 @@ class RiskGate:
        and further out than it was: weight of the name, gross, net, concentration. Weights are taken as if all
        working orders and those that passed were filled at the last prices.
     5. At most `max_orders_per_minute` pass within any 60 seconds of event time.
+    6. With a limit on value at risk or expected shortfall, one that does not reduce is refused if it takes the risk of
+       the next bar beyond it and further, or if risk was last looked at too long ago (`risk.limits`).
 
     The trading state becomes REDUCING when the loss since the previous day's last equity exceeds
     `max_daily_loss`, until the next day; and HALTED when the loss from the highest equity exceeds
@@ -67,6 +71,7 @@ class RiskGate:
         self._losses = LossWatch(
             _or_infinite(settings.max_daily_loss), _or_infinite(settings.max_drawdown), day_start_ns=day_start_ns
         )
+        self._risk_limits = RiskLimits(settings)
         self._state = TradingState(settings.trading_state)
         self._cause: DenialReason | None = None
         self._recent: IntArray = np.empty((64, 2), np.int64)
@@ -81,8 +86,21 @@ class RiskGate:
 
     @property
     def at_ease(self) -> bool:
-        """Whether it is ACTIVE with no change of state to report: `arrays` say all, until a loss limit breaks."""
-        return self._state is TradingState.ACTIVE and not self._changes
+        """Whether it is ACTIVE with no change of state to report, and without limits that only `check` knows.
+
+        `arrays` then say all, until a loss limit breaks.
+        """
+        return self._state is TradingState.ACTIVE and not self._changes and not self._risk_limits.active
+
+    @property
+    def drawdown(self) -> float:
+        """Loss from the highest equity, as a fraction."""
+        return self._losses.drawdown
+
+    @property
+    def limits_risk(self) -> bool:
+        """Whether it limits value at risk or expected shortfall, so that `check` needs a view of risk."""
+        return self._risk_limits.active
 
     def arrays(self, n_decisions: int) -> GateArrays:
         """Return what a compiled loop needs to judge the orders of up to `n_decisions` decisions while `at_ease`."""
@@ -129,6 +147,7 @@ class RiskGate:
         price_ts_ns: IntArray,
         equity: float,
         open_quantity: FloatArray,
+        view: RiskView | None = None,
     ) -> tuple[OrderBatch, tuple[Denial, ...]]:
         """Return the orders that pass, and why the others do not.
 
@@ -148,6 +167,8 @@ class RiskGate:
             In currency.
         open_quantity : ndarray of shape (n_symbols,)
             Signed units still working.
+        view : RiskView, optional
+            What is known of risk; without one, a limit on it lets only reducing orders pass.
         """
         self.observe(ts_ns, equity)
         if not len(orders):
@@ -155,39 +176,41 @@ class RiskGate:
         if self._state is TradingState.HALTED:
             return _NO_ORDERS, self._deny_all(orders)
         forget_before(self._recent, self._span, ts_ns - MINUTE_NS)
-        n_orders = len(orders)
-        codes, measured = np.empty(n_orders, np.int8), np.empty((2, n_orders))
-        n_passed = judge_orders(
-            orders.symbol_id,
-            orders.side,
-            orders.quantity,
-            orders.kind,
-            orders.limit_price,
-            positions,
-            open_quantity,
-            prices,
-            price_ts_ns,
-            ts_ns,
-            equity,
-            self._state is TradingState.REDUCING,
-            int(self._span[2]),
-            self._max_recent,
-            self._limits,
-            codes,
-            measured,
-        )
+        book: dict[str, Any] = {
+            "positions": positions,
+            "open_quantity": open_quantity,
+            "prices": prices,
+            "equity": equity,
+        }
+        left = orders
+        refused: list[Denial] = []
+        codes, measured = self._judge(left, price_ts_ns, ts_ns, **book)
+        if self._risk_limits.active:
+            risk = self._risk_limits.book(view or nothing_known(len(prices)), ts_ns=ts_ns, **book)
+            row = 0
+            while row < len(left):
+                refusal = risk.judge(left, row) if codes[row] == PASSED else None
+                if refusal is None:
+                    row += 1
+                    continue
+                refused.append(Denial(int(left.order_id[row]), int(left.symbol_id[row]), *refusal))
+                # The orders after it meet the book without it.
+                left = OrderBatch.from_records(np.delete(left.records(), row))
+                codes, measured = self._judge(left, price_ts_ns, ts_ns, **book)
+        n_passed = int(np.count_nonzero(codes == PASSED))
         if n_passed:
             self._make_room(1)
             note_passed(self._recent, self._span, ts_ns, n_passed)
-        if n_passed == n_orders:
+        if n_passed == len(orders):
             return orders, ()
         passes = codes == PASSED
-        denials = tuple(
-            self._denial(orders, row, int(codes[row]), float(measured[0, row]), float(measured[1, row]))
+        refused += [
+            self._denial(left, row, int(codes[row]), float(measured[0, row]), float(measured[1, row]))
             for row in np.flatnonzero(~passes).tolist()
-        )
+        ]
+        denials = tuple(sorted(refused, key=lambda denial: denial.order_id))
         # Records keep the memory layout that planned orders have: compiled code needs no second variant.
-        return OrderBatch.from_records(orders.records()[passes]) if n_passed else _NO_ORDERS, denials
+        return OrderBatch.from_records(left.records()[passes]) if n_passed else _NO_ORDERS, denials
 
     def state(self) -> dict[str, Any]:
         """Return everything needed to go on, ready for JSON."""
@@ -211,6 +234,41 @@ class RiskGate:
         self._changes = [StateChange(TradingState(p), TradingState(c), w, y) for p, c, w, y in state["changes"]]
         self._losses.restore(state["losses"])
         self._observed = None
+
+    def _judge(
+        self,
+        orders: OrderBatch,
+        price_ts_ns: IntArray,
+        ts_ns: int,
+        *,
+        positions: FloatArray,
+        open_quantity: FloatArray,
+        prices: FloatArray,
+        equity: float,
+    ) -> tuple[NDArray[np.int8], FloatArray]:
+        """Return the code of each order, and what was measured with its limit, shape (2, n_orders)."""
+        n_orders = len(orders)
+        codes, measured = np.empty(n_orders, np.int8), np.empty((2, n_orders))
+        judge_orders(
+            orders.symbol_id,
+            orders.side,
+            orders.quantity,
+            orders.kind,
+            orders.limit_price,
+            positions,
+            open_quantity,
+            prices,
+            price_ts_ns,
+            ts_ns,
+            equity,
+            self._state is TradingState.REDUCING,
+            int(self._span[2]),
+            self._max_recent,
+            self._limits,
+            codes,
+            measured,
+        )
+        return codes, measured
 
     def _change(self, state: TradingState, who: str, why: str, cause: DenialReason | None) -> None:
         if state is not self._state:

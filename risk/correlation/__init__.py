@@ -1,0 +1,1 @@
+"""How assets move together: rolling and live correlations, breakdowns and regimes."""

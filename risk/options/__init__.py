@@ -1,0 +1,1 @@
+"""Options: prices, sensitivities and what a book of them gains or loses."""

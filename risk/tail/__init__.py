@@ -1,0 +1,1 @@
+"""Tails: losses rarer than the sample holds, and losses that come together."""
