@@ -13,6 +13,7 @@ from trader.experiments.actions import look
 from trader.experiments.assess import Assessment, plan_of
 from trader.experiments.assignment import Variant, assign
 from trader.experiments.book import Experiment
+from trader.experiments.calibration import calibrations
 from trader.experiments.spec import ExperimentSpec
 from trader.experiments.wording import schedule_text
 from trader.reporting import formats as fmt
@@ -21,7 +22,7 @@ from trader.reporting.panels_experiment import evidence_panel, traffic_panel
 from trader.reporting.plots import Plot, make_plot
 from trader.reporting.sections import Grid
 from trader.storage import DecisionTable, Store, VariantMark
-from trader.validation.slope import calibration_slopes
+from trader.validation.score_calibration import ScoreCalibration
 
 __all__ = ["ExperimentPart", "experiment_part", "verdict_grid"]
 
@@ -75,8 +76,9 @@ def experiment_part(
     """
     experiment, found = look(store, name)
     spec, marks, symbols = experiment.spec, store.variant_marks(run_id), store.run(run_id).symbols
-    variants = _variants(spec, symbols, marks, decisions)
-    grids = [verdict_grid(experiment, found), _figures_grid(found), _calibration_grid(spec, decisions, outcome)]
+    variants = _variants(experiment, symbols, marks, decisions)
+    calibrated = calibrations(spec, marks, decisions, outcome)
+    grids = [verdict_grid(experiment, found), _figures_grid(found), *_calibration_grids(calibrated)]
     if experiment.shares:
         grids.append(_shares_grid(experiment))
     grids.append(_traded_grid(symbols, variants, pnl_by_symbol))
@@ -84,10 +86,13 @@ def experiment_part(
 
 
 def _variants(
-    spec: ExperimentSpec, symbols: Sequence[str], marks: Sequence[VariantMark], decisions: DecisionTable
+    experiment: Experiment, symbols: Sequence[str], marks: Sequence[VariantMark], decisions: DecisionTable
 ) -> NDArray[np.int8]:
     """Return whose each symbol was at each decision; shape (n_decisions, n_symbols)."""
+    spec, rolled_back_at = experiment.spec, experiment.rolled_back_at
     shares = {mark.seq: mark.share for mark in marks}
+    if rolled_back_at is not None:
+        shares |= {seq: 0.0 for seq in decisions.seq.tolist() if seq >= rolled_back_at}
     rows: dict[float | None, NDArray[np.int8]] = {}
     for share in {None, *shares.values()}:
         rows[share] = assign(symbols, spec.split if share is None else spec.split.at(share))
@@ -162,16 +167,20 @@ def _figures_grid(found: Assessment) -> Grid:
     )
 
 
-def _calibration_grid(spec: ExperimentSpec, decisions: DecisionTable, outcome: FloatArray) -> Grid:
-    known = [ref for ref in (spec.champion, spec.challenger) if ref in decisions.members]
-    slopes = calibration_slopes([decisions.members[ref] for ref in known], outcome)
-    rows = [
+def _calibration_grids(calibrated: Mapping[str, ScoreCalibration]) -> tuple[Grid, Grid]:
+    slopes = tuple(
         (ref, fmt.number(each.slope), fmt.interval((each.low, each.high)), fmt.count(each.n_pairs))
-        for ref, each in zip(known, slopes, strict=True)
-    ]
-    if spec.challenger not in known:  # a shadow is asked when the decision is made and written
-        rows.append((spec.challenger, fmt.DASH, "its scores are not kept", fmt.count(0)))
-    return Grid("Calibration: outcome per unit of score, ideally 1", tuple(rows), ("", "slope", "95 %", "pairs"))
+        for ref, each in calibrated.items()
+    )
+    bins = tuple(
+        (ref, fmt.number(part.score), fmt.number(part.outcome), fmt.interval((part.low, part.high)), str(part.count))
+        for ref, each in calibrated.items()
+        for part in each.bins
+    )
+    return (
+        Grid("Calibration: outcome per unit of score, ideally 1", slopes, ("", "slope", "95 %", "pairs")),
+        Grid("Reliability: what came of scores of a size", bins, ("", "score", "outcome", "95 %", "pairs")),
+    )
 
 
 def _shares_grid(experiment: Experiment) -> Grid:

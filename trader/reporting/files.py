@@ -93,8 +93,13 @@ def write_run(
     summary = summarise(data, curves, signals, run_dir, status=status, ended_ns=ended)
     plots = plots_of(summary, curves, signals.ic, data.decisions.latency_ns)
     signals_table = data.signals_table
-    if experiment := summary.settings.get("experiment", {}).get("name"):
+    if curves is not None:
         # Not above: it reaches for scipy, which the actors that import this package can do without.
+        from trader.reporting.risk import risk_part
+
+        risk = risk_part(data)
+        plots, extras = [*plots, *risk.plots], {**extras, "risk": risk.grids}
+    if experiment := summary.settings.get("experiment", {}).get("name"):
         from trader.reporting.experiment import experiment_part
 
         part = experiment_part(store, run_id, experiment, data.decisions, signals.outcome, summary.pnl_by_symbol)

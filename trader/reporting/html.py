@@ -39,6 +39,7 @@ def render_html(summary: Summary, record: RunRecord, plots: Sequence[Plot], extr
         plots=plots,
         facts=fact_grids(summary),
         experiment=extras.get("experiment") or [],
+        risk=extras.get("risk") or [],
         training=training_grids(extras["training"]) if extras.get("training") else [],
         features=record.feature_names,
         left_out=_left_out(extras.get("features_left_out") or {}),

@@ -20,6 +20,7 @@ __all__ = [
     "bars_height",
     "contribution_panel",
     "denial_panel",
+    "draw_bars",
     "ic_panel",
     "latency_panel",
     "monthly",
@@ -147,7 +148,7 @@ def contribution_panel(pnl_by_symbol: Mapping[str, float], capital: float, at_mo
 
     def draw(axes: Axes, theme: Theme) -> None:
         colours = [theme.gain if value > 0.0 else theme.loss for value in values]
-        _bars(axes, theme, names, values, colours, "% of initial capital")
+        draw_bars(axes, theme, names, values, colours, "% of initial capital")
 
     return draw
 
@@ -160,7 +161,7 @@ def denial_panel(denied_by_reason: Mapping[str, int]) -> Draw | None:
     values = np.array([float(denied_by_reason[name]) for name in names])
 
     def draw(axes: Axes, theme: Theme) -> None:
-        _bars(axes, theme, [title(name) for name in names], values, [theme.hold] * len(names), "orders")
+        draw_bars(axes, theme, [title(name) for name in names], values, [theme.hold] * len(names), "orders")
 
     return draw
 
@@ -170,7 +171,8 @@ def bars_height(n_bars: int) -> float:
     return 0.19 * n_bars + 0.75
 
 
-def _bars(axes: Axes, theme: Theme, names: list[str], values: FloatArray, colours: list[str], unit: str) -> None:
+def draw_bars(axes: Axes, theme: Theme, names: list[str], values: FloatArray, colours: list[str], unit: str) -> None:
+    """Draw horizontal bars from the bottom up, each in its colour."""
     rows = np.arange(len(names))
     axes.barh(rows, values, color=colours, height=0.68)
     axes.set_yticks(rows, names)

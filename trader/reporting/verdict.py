@@ -23,6 +23,8 @@ DSR_FLOOR = 0.95
 """Deflated Sharpe ratio from which skill is called likely."""
 
 _MAX_BELIEVABLE_SHARPE = 3.0
+_WEEKS = 52
+"""Returns over less than a week are not scaled up to a year."""
 _MIN_PERIODS = 60
 """Below that, chance alone gives absurd ratios and nothing can be concluded."""
 
@@ -116,8 +118,17 @@ def _beside(result: Performance, benchmark: Comparison) -> Finding:
 
 def _against(result: Performance, benchmark: Comparison) -> Finding:
     name = _called(benchmark)
+    is_long = result.n_periods >= result.periods_per_year / _WEEKS
+    own, other = (
+        (result.annual_return, benchmark.annual_return)
+        if is_long
+        else (
+            result.total_return,
+            benchmark.total_return,
+        )
+    )
     figures = (
-        f"{fmt.percent(result.annual_return)} a year against {fmt.percent(benchmark.annual_return)}, "
+        f"{fmt.percent(own)}{' a year' if is_long else ''} against {fmt.percent(other)}, "
         f"Sharpe ratio {fmt.number(result.sharpe)} against {fmt.number(benchmark.sharpe)}"
     )
     low, high = benchmark.sharpe_difference_interval
@@ -125,7 +136,7 @@ def _against(result: Performance, benchmark: Comparison) -> Finding:
     if math.isfinite(low):
         spread = f"{fmt.number(low, signed=True)} to {fmt.number(high, signed=True)}"
         figures += f" (difference {fmt.number(benchmark.sharpe_difference, signed=True)}, {level} {spread})"
-    more_return = result.annual_return > benchmark.annual_return
+    more_return = own > other
     better_ratio = result.sharpe > benchmark.sharpe
     if more_return and better_ratio and low > 0.0:
         return Finding("good", f"It beat {name}: {figures}.")

@@ -91,10 +91,11 @@ def test_ids_are_unique_and_every_reference_is_met(report: str) -> None:
 
 
 def test_every_plot_is_there(report: str) -> None:
-    """A run of 120 days has all nine plots; the equity has a second form for narrow screens."""
-    names = ("equity", "drawdown", "rolling-sharpe", "exposure", "turnover", "ic", "latency", "contribution", "denials")
+    """A run of 120 days has all eleven plots; the equity has a second form for narrow screens."""
+    names = ("equity", "drawdown", "rolling-sharpe", "exposure", "turnover", "ic", "latency", "contribution", "denials",
+             "var", "risk-contributions")  # fmt: skip
     assert all(f'id="plot-{name}"' in report for name in names)
-    assert Page(report).tags["svg"] == 10
+    assert Page(report).tags["svg"] == 12
 
 
 def test_plots_follow_the_scheme_of_the_page(report: str) -> None:

@@ -72,6 +72,22 @@ def test_buy_and_hold_is_beaten_only_when_it_is(
     assert "95 % interval" in found.text
 
 
+def test_less_than_a_week_is_not_scaled_up_to_a_year(base: Summary) -> None:
+    """What a run of minutes earned is told as it is."""
+    found = find(
+        judge(
+            base,
+            periods_per_year=1e6,
+            annual_return=float("inf"),
+            total_return=0.02,
+            sharpe=1.2,
+            versus=CLEAR | {"annual_return": float("inf"), "total_return": 0.01},
+        ),
+        "It beat",
+    )
+    assert "buy-and-hold: 2.0 % against 1.0 %, Sharpe" in found.text
+
+
 @pytest.mark.parametrize(
     ("value", "tone", "text"), [(0.95, "good", "is likely"), (0.949, "bad", "luck is not excluded")]
 )
