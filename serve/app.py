@@ -18,6 +18,7 @@ from serve.experiments_route import ExperimentDesk
 from serve.guardrail import Guardrails
 from serve.ingress import Limits
 from serve.plan import Plan, Serving
+from serve.risk_route import RiskDesk
 from serve.serving_route import ServingDesk
 from serve.tracing import anchored
 from trader import __version__
@@ -77,6 +78,8 @@ class AppArgs(Serving):
     """Name under which the store keeps what is wanted of this application; without one, HTTP cannot change it."""
     store_url: str | None = Field(None, repr=False)
     """Store whose experiments `/v1/experiments` shows; a URL with a password belongs into `TRADER_STORE__URL`."""
+    run_id: str | None = None
+    """The run of that store whose risk `/v1/risk` shows unless it is asked for another; the youngest by default."""
     registry: RegistrySettings = RegistrySettings()
     """Where the artefacts of that store's registry are."""
     users: dict[str, str] = Field({})
@@ -127,10 +130,11 @@ def application(args: AppArgs, credentials: tuple[Credential, ...]) -> Applicati
     store_url = args.store_url
     experiments = ExperimentDesk(store_url, args.registry) if store_url else None
     serving = ServingDesk(args.app, store_url, args.registry) if store_url and args.app else None
+    risk = RiskDesk(store_url, args.run_id) if store_url else None
     plan = Plan.of(args)
     version = _version(args, credentials)
     ingress = ingress_deployment(cpus=args.ingress_cpus, plan=plan, version=version, queue=queue)
-    desks = (experiments, serving, Guard(credentials), Guardrails(args.max_error_rate, args.max_p99_s), tracing)
+    desks = (experiments, serving, risk, Guard(credentials), Guardrails(args.max_error_rate, args.max_p99_s), tracing)
     return ingress.bind(ensembles, plan.model_dump(), limits, args.request_timeout_s, *desks)
 
 

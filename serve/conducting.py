@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 from pathlib import Path
 
 import ray
+import structlog
 
 from serve.app import AppArgs
 from serve.auth import Credential
@@ -15,7 +17,9 @@ from serve.deployer import RayDeployer
 from serve.wanted import members_of
 from trader.core.errors import OperationError
 
-__all__ = ["conductor_of", "dismiss", "leave_conductor"]
+__all__ = ["conduct", "conductor_of", "dismiss", "leave_conductor"]
+
+_log = structlog.get_logger(__name__)
 
 _NAMESPACE = "gpt-trader"
 _PERIOD_S = 1.0
@@ -42,17 +46,35 @@ def conductor_of(terms: Terms, args: AppArgs, credentials: tuple[Credential, ...
     return Conductor(terms, RayDeployer(terms.app, args, credentials), on_change=on_change)
 
 
+def conduct(conductor: Conductor, ending: threading.Event) -> Future[None]:
+    """Step a conductor each second in a thread of its own, which a step that hangs with its cluster cannot outlive.
+
+    Returns a future that is done after the step in which `ending` was set.
+    """
+    done: Future[None] = Future()
+
+    def work() -> None:
+        try:
+            while not ending.wait(_PERIOD_S):
+                conductor.step()
+            conductor.close()
+        except BaseException as error:  # noqa: BLE001 - it is raised where the future is waited for
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+
+    threading.Thread(target=work, name="conductor", daemon=True).start()
+    return done
+
+
 class _Conducting:
-    """A conductor in an actor, at work in a thread of its own."""
+    """A conductor in an actor."""
 
     def __init__(self, terms: Terms, args: AppArgs, credentials: tuple[Credential, ...], folder: Path) -> None:
-        conductor = conductor_of(terms, args, credentials, folder)
-        threading.Thread(target=self._work, args=(conductor,), name="conductor", daemon=True).start()
-
-    def _work(self, conductor: Conductor) -> None:
-        while True:
-            conductor.step()
-            threading.Event().wait(_PERIOD_S)
+        done = conduct(conductor_of(terms, args, credentials, folder), threading.Event())
+        done.add_done_callback(
+            lambda ended: _log.error("conducting_ended", app=terms.app, error=repr(ended.exception()))
+        )
 
     def ready(self) -> None:
         """Return once it is at work."""

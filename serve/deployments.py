@@ -23,6 +23,7 @@ from serve.guardrail import Guardrails
 from serve.ingress import Limits, create_api
 from serve.names import INGRESS
 from serve.plan import Plan, deployment_of
+from serve.risk_route import RiskDesk
 from serve.routing import Challenge, Router
 from serve.service import EnsembleService
 from serve.serving_route import ServingDesk
@@ -97,6 +98,7 @@ class Ingress:
         Deadline of one request.
     experiments : ExperimentDesk, optional
     serving : ServingDesk, optional
+    risk : RiskDesk, optional
     guard : Guard, optional
     guardrails : Guardrails, optional
     tracing : str
@@ -111,6 +113,7 @@ class Ingress:
         timeout_s: float,
         experiments: ExperimentDesk | None = None,
         serving: ServingDesk | None = None,
+        risk: RiskDesk | None = None,
         guard: Guard | None = None,
         guardrails: Guardrails | None = None,
         tracing: str = "off",
@@ -120,6 +123,7 @@ class Ingress:
         self._timeout_s = timeout_s
         self._experiments = experiments
         self._serving = serving
+        self._risk = risk
         self._guard = guard
         self._tracing = tracing
         self._plan = Plan.model_validate(plan)
@@ -144,6 +148,7 @@ class Ingress:
             echo_request_id=False,
             experiments=self._experiments,
             serving=None if self._serving is None else (self._serving, self.standing),
+            risk=self._risk,
             guard=self._guard,
             tracing=Tracing.of(self._tracing, "ingress"),
         )

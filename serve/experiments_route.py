@@ -22,6 +22,7 @@ from serve.experiments_schema import (
 from serve.over_store import ask_store, json_ready
 from trader.experiments import actions
 from trader.experiments.book import Experiment, ExperimentBook
+from trader.experiments.calibration import look_at_calibration
 from trader.experiments.spec import default_share
 from trader.settings import RegistrySettings
 from trader.storage import Store
@@ -53,9 +54,11 @@ class ExperimentDesk:
         """Return what `ExperimentState` needs beside the request id."""
         with self._store() as store:
             experiment, found = actions.look(store, name)
+            calibrated = look_at_calibration(store, experiment)
         return {
             "experiment": _summary(experiment),
             "assessment": json_ready(found.to_dict()),
+            "calibration": {ref: json_ready(each.to_dict()) for ref, each in calibrated.items()},
             "history": [json_ready(entry.to_dict()) for entry in experiment.entries],
         }
 

@@ -123,6 +123,8 @@ class ExperimentState(Message):
     experiment: ExperimentSummary
     assessment: dict[str, Any]
     """As of now; null where a figure is not known yet."""
+    calibration: dict[str, dict[str, Any]]
+    """What followed the scores of each version, beside what they promised; empty before a run has joined."""
     history: list[dict[str, Any]]
 
 

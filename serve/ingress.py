@@ -26,6 +26,7 @@ from serve.middleware import RequestEnvelope
 from serve.openapi import complete_document
 from serve.problems import ProblemError, install_problem_handlers
 from serve.rate_limit import RateLimiter
+from serve.risk_route import RiskDesk, add_risk_route
 from serve.routing import Router
 from serve.schema import Health, MemberDescription, ModelsResponse, PredictRequest, PredictResponse
 from serve.serving_route import ServingDesk, add_serving_routes
@@ -74,6 +75,7 @@ def create_api(
     echo_request_id: bool = True,
     experiments: ExperimentDesk | None = None,
     serving: tuple[ServingDesk, Callable[[], Mapping[str, Any]]] | None = None,
+    risk: RiskDesk | None = None,
     guard: Guard | None = None,
     tracing: Tracing | None = None,
 ) -> FastAPI:
@@ -90,6 +92,8 @@ def create_api(
         None leaves `/v1/experiments` and `/v1/audit` out.
     serving : pair of ServingDesk and callable, optional
         What is wanted of the application, and what returns how its variants do; None leaves `/v1/serving` out.
+    risk : RiskDesk, optional
+        None leaves `/v1/risk` out.
     guard : Guard, optional
         Who may change them; nobody by default.
     tracing : Tracing, optional
@@ -126,6 +130,8 @@ def create_api(
         add_experiment_routes(api, experiments, guard or Guard())
     if serving is not None:
         add_serving_routes(api, serving[0], guard or Guard(), serving[1])
+    if risk is not None:
+        add_risk_route(api, risk)
     _add_health_routes(api, router)
     return api
 

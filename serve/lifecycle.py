@@ -77,6 +77,7 @@ def start_app(
     registry: RegistrySettings | None = None,
     name: str = APP,
     may_change: bool = False,
+    run_id: str | None = None,
 ) -> RunningApp:
     """Deploy ensembles and their HTTP ingress, and wait until it answers.
 
@@ -96,6 +97,8 @@ def start_app(
         Name of the application; one of that name is replaced.
     may_change : bool
         Whether a `Conductor` will follow what is wanted of it, which may then be said over HTTP.
+    run_id : str, optional
+        The run of that store whose risk is shown; the youngest by default.
 
     Raises
     ------
@@ -117,6 +120,7 @@ def start_app(
         serving,
         app=name if may_change else None,
         store_url=store_url,
+        run_id=run_id,
         registry=registry or RegistrySettings(),
     )
     credentials = credentials_from_environment(args.users)

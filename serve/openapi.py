@@ -144,7 +144,7 @@ def _complete_operation(path: str, method: str, operation: dict[str, Any]) -> No
 def _statuses(path: str, method: str, operation: dict[str, Any]) -> set[int]:
     """Return the statuses beside 2xx that an operation can answer."""
     tags = operation.get("tags", ())
-    over_store = {"audit", "experiments", "serving"} & set(tags)
+    over_store = {"audit", "experiments", "risk", "serving"} & set(tags)
     reads_body = "requestBody" in operation
     rules = (
         (path != "/healthz", {500}),
@@ -154,7 +154,7 @@ def _statuses(path: str, method: str, operation: dict[str, Any]) -> set[int]:
         ("security" in operation, {401, 403}),
         (bool(over_store) or "models" in tags or path == "/readyz", {503}),
         ("models" in tags and reads_body, {400, 504}),
-        (bool(over_store) and ("{" in path or reads_body), {404}),
+        ((bool(over_store) and ("{" in path or reads_body)) or "risk" in tags, {404}),
         ((bool(over_store) and method in ("post", "put")) or path == "/v1/explain", {409}),
     )
     return set().union(*(statuses for applies, statuses in rules if applies))

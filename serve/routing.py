@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from serve.backend import Backend
@@ -16,7 +17,7 @@ from serve.guardrail import Breach, Guardrails, Tally
 from serve.metrics import HttpMetrics
 from serve.overload import OverloadedError
 from serve.timing import TimedBackend
-from trader.core.errors import DataError, TraderError
+from trader.core.errors import DataError
 from trader.core.protocols import Prediction
 from trader.experiments.assignment import Split, Variant, assign
 from trader.experiments.breaker import CircuitBreaker
@@ -24,6 +25,8 @@ from trader.experiments.breaker import CircuitBreaker
 __all__ = ["Challenge", "Routed", "Router"]
 
 FloatArray = NDArray[np.float64]
+
+_log = structlog.get_logger(__name__)
 
 _CHAMPION, _CHALLENGER = "champion", "challenger"
 
@@ -84,9 +87,10 @@ class _Routes:
 class Router:
     """Asks the champion, and the challenger where it has symbols; a shadow sees requests after they are answered.
 
-    A challenger that fails or is late costs its share of the answer only: the champion's scores take its place, and
-    after three failures in a row it is left alone for a while (`CircuitBreaker`, counting requests). One that breaks
-    a guardrail answers no more; a champion that does gives way to the one before it, while that is kept.
+    A challenger that fails, as one does of which every member is left out, or is late costs its share of the answer
+    only: the champion's scores take its place, and after three failures in a row it is left alone for a while
+    (`CircuitBreaker`, counting requests). One that breaks a guardrail answers no more; a champion that does gives way
+    to the one before it, while that is kept.
 
     Parameters
     ----------
@@ -228,10 +232,13 @@ class Router:
             return None
         began, answer = self._clock(), None
         try:
-            answer = await asyncio.wait_for(
+            said = await asyncio.wait_for(
                 challenger.backend.score(feature_names, features), challenger.challenge.timeout_s
             )
-        except (TraderError, TimeoutError):
+            answer = None if len(said.left_out) == len(said.members) else said
+        except Exception as error:  # noqa: BLE001 - whatever ails a challenger costs its share only; it is counted
+            _log.debug("challenger_failed", error=repr(error))
+        if answer is None:
             challenger.breaker.failed()
             self.metrics.challenger.labels("failed").inc()
         else:

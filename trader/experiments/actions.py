@@ -61,7 +61,10 @@ def look(store: Store, name: str) -> tuple[Experiment, Assessment]:
     if experiment.run_id is None:
         return experiment, assess(experiment.spec, ())
     return experiment, assess(
-        experiment.spec, store.variant_marks(experiment.run_id), store.run(experiment.run_id).symbols
+        experiment.spec,
+        store.variant_marks(experiment.run_id),
+        store.run(experiment.run_id).symbols,
+        rolled_back_at=experiment.rolled_back_at,
     )
 
 

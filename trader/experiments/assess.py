@@ -96,7 +96,13 @@ def plan_of(spec: ExperimentSpec) -> ExperimentPlan:
     )
 
 
-def assess(spec: ExperimentSpec, marks: Sequence[VariantMark], symbols: Sequence[str] = ()) -> Assessment:
+def assess(
+    spec: ExperimentSpec,
+    marks: Sequence[VariantMark],
+    symbols: Sequence[str] = (),
+    *,
+    rolled_back_at: int | None = None,
+) -> Assessment:
     """Judge an experiment by what is known.
 
     Parameters
@@ -106,6 +112,8 @@ def assess(spec: ExperimentSpec, marks: Sequence[VariantMark], symbols: Sequence
         In order; those after the horizon of the experiment do not count.
     symbols : sequence of str, optional
         Of the run. Without them the sample ratio stays unknown.
+    rolled_back_at : int, optional
+        The first decision that the run left the challenger none of.
     """
     used = marks[: spec.horizon + 1]
     equity = np.array([(mark.champion, mark.challenger) for mark in used], np.float64).reshape(-1, 2)
@@ -117,7 +125,6 @@ def assess(spec: ExperimentSpec, marks: Sequence[VariantMark], symbols: Sequence
     )
     found = _sequential(spec, returns) if spec.stop == "sequential" else _fixed(spec, returns)
     verdict, reason, is_final, interval, p_value = found
-    rolled_back_at = next((mark.seq for mark in marks if mark.share == 0.0), None) if spec.kind == "ab" else None
     objections = [broken_text(guardrails)] if broken_text(guardrails) else []
     if rolled_back_at is not None:
         objections.append(f"the challenger was rolled back before decision {rolled_back_at}")
@@ -140,11 +147,15 @@ def assess(spec: ExperimentSpec, marks: Sequence[VariantMark], symbols: Sequence
         challenger=_figures(equity[:, 1]),
         guardrails=guardrails,
         sample_ratio=ratio,
-        share=next((mark.share for mark in reversed(marks) if mark.share is not None), spec.split.challenger),
+        share=0.0 if rolled_back_at is not None else _last_share(spec, marks),
         rolled_back_at=rolled_back_at,
         sign_agreement=_mean(answered),
         rank_correlation=_mean([mark.rank_correlation for mark in used if mark.rank_correlation is not None]),
     )
+
+
+def _last_share(spec: ExperimentSpec, marks: Sequence[VariantMark]) -> float:
+    return next((mark.share for mark in reversed(marks) if mark.share is not None), spec.split.challenger)
 
 
 _Found = tuple[Verdict, str, bool, tuple[float, float], float]

@@ -96,6 +96,11 @@ class Experiment:
         return tuple(entry for entry in self.entries if entry.kind == "share")
 
     @property
+    def rolled_back_at(self) -> int | None:
+        """The first decision that its run left the challenger none of; None while it has some."""
+        return next((entry.payload["seq"] for entry in self.shares if entry.payload["share"] == 0.0), None)
+
+    @property
     def proposal(self) -> Entry | None:
         """The policy's proposal to promote that nobody has answered, by a promotion or a stop; None without one."""
         kinds = [entry.kind for entry in self.entries]

@@ -6,7 +6,19 @@ happened to it afterwards can be changed.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKey, ForeignKeyConstraint, Index, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+)
 
 from trader.storage.metadata import METADATA, ROW_NUMBER
 
@@ -51,9 +63,13 @@ variant_marks = Table(
     Column("share", Double),
     Column("units", BigInteger),
     Column("answered", Boolean),
+    Column("own_score", LargeBinary),
     ForeignKeyConstraint(["run_id", "seq"], ["decisions.run_id", "decisions.seq"]),
     sqlite_with_rowid=False,
 )
-"""Equity of each variant's virtual portfolio after each decision, how far the scores agreed, and who was traded."""
+"""Equity of each variant's virtual portfolio after each decision, how far the scores agreed, and who was traded.
+
+`own_score` is a shadow's, of each symbol: it is asked when the decision, which has all others' scores, is made.
+"""
 
 APPEND_ONLY_EXPERIMENTS: tuple[Table, ...] = (experiments, experiment_events, variant_marks)

@@ -25,6 +25,7 @@ __all__ = [
     "read_loop_state",
     "read_orders",
     "read_recent_features",
+    "read_recent_prices",
     "read_runs",
     "read_variant_marks",
     "signal_table",
@@ -83,6 +84,14 @@ def read_recent_features(connection: Connection, run: RunRecord, n_slices: int) 
     query = select(d.features).where(d.run_id == run.run_id, d.features.is_not(None)).order_by(d.seq.desc())
     blobs = list(connection.scalars(query.limit(n_slices)))[::-1]
     return unpack(blobs, (len(blobs), len(run.symbols), len(run.feature_names)))
+
+
+def read_recent_prices(connection: Connection, run: RunRecord, n_slices: int) -> NDArray[np.float64]:
+    """Return the prices (n_slices, n_symbols) at the last decisions, oldest first."""
+    d = schema.decisions.c
+    query = select(d.prices).where(d.run_id == run.run_id).order_by(d.seq.desc()).limit(n_slices)
+    blobs = list(connection.scalars(query))[::-1]
+    return unpack(blobs, (len(blobs), len(run.symbols)))
 
 
 def read_orders(connection: Connection, run: RunRecord) -> pa.Table:

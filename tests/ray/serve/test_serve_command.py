@@ -22,17 +22,13 @@ from serve.plan import deployment_of
 from serve.service import EnsembleService
 from tests.support.command import environment
 from tests.support.load import Load
+from tests.support.standing import NAMES, register, wait_for_session
 from trader.experiments.assignment import Split, Variant, assign
 from trader.models.artifacts import read_manifest
-from trader.models.base import create
-from trader.registry import Lineage, Registry
-from trader.settings import RegistrySettings
-from trader.storage import Store
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 TOKEN = "a-token-of-the-tests"  # noqa: S105
-NAMES = ("momentum_252_21", "return_5d")
 SMALL = ("--set", "ray.dashboard=false", "--set", "ray.object_store_mb=100")
 HEAD = """
 import ray, sys
@@ -56,31 +52,6 @@ def head() -> Iterator[str]:
     assert process.stdout is not None
     yield process.stdout.readline().strip()
     process.communicate("", timeout=60)
-
-
-def register(folder: Path, *kinds: str) -> None:
-    """Register small models in a store of their own; each is fitted on other rows, the first is champion."""
-    with Store.open(f"sqlite:///{folder}/trader.db") as store:
-        registry = Registry.of(store, RegistrySettings(artifacts=str(folder / "artifacts")))
-        for n, kind in enumerate(kinds):
-            saved = folder / f"model-{n}"
-            saved.mkdir()
-            rows = np.random.default_rng(n).normal(size=(200, 2))
-            create(kind).fit(rows, rows[:, 0] - n * rows[:, 1], feature_names=NAMES).save(saved)
-            lineage = Lineage(data_fingerprint="f", settings={}, seed=1)
-            registry.register(kind, saved, lineage=lineage, report={}, metrics={}, who="test", why="test")
-        registry.promote(f"{kinds[0]}@1.0.0", who="test", why="test")
-
-
-def wait_for_session(process: subprocess.Popen[str], file: Path) -> dict[str, Any]:
-    """Return the session of an application that has become ready."""
-    deadline = time.monotonic() + 240
-    while not file.exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    session: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return session
 
 
 def is_free(port: int) -> bool:

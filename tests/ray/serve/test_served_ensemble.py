@@ -50,7 +50,7 @@ def test_handle_and_http_equal_the_process(app: RunningApp, service: EnsembleSer
     assert same(app.predictor(features), want)
     for t, rows in enumerate(features):
         assert same(app.predictor(rows[None]), service.predict(rows[None]))
-        answer = httpx.post(f"{app.url}/v1/predict", json=request_of(service, rows)).json()
+        answer = httpx.post(f"{app.url}/v1/predict", json=request_of(service, rows), timeout=60).json()
         assert np.array(answer["scores"], dtype=float).tobytes() == want.score[t].tobytes()
         for key, scores in answer["members"].items():
             assert np.array(scores, dtype=float).tobytes() == want.members[key][t].tobytes()
@@ -89,10 +89,10 @@ def test_errors_cross_the_cluster_as_our_own(app: RunningApp) -> None:
 def test_every_route_answers(app: RunningApp) -> None:
     """The routes are where the documentation says, and an answer carries one request id."""
     for path in ("/v1/models", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"):
-        response = httpx.get(app.url + path, headers={"X-Request-ID": "trace-9"})
+        response = httpx.get(app.url + path, headers={"X-Request-ID": "trace-9"}, timeout=60)
         assert response.status_code == 200, path
         assert response.headers.get_list("x-request-id") == ["trace-9"]
-    members = httpx.get(f"{app.url}/v1/models").json()["members"]
+    members = httpx.get(f"{app.url}/v1/models", timeout=60).json()["members"]
     assert [member["key"] for member in members] == ["momentum@1", "linear@1", "boosting@1"]
 
 
@@ -101,11 +101,11 @@ def test_errors_are_problems_behind_the_proxy(app: RunningApp, service: Ensemble
     rows = np.tile(features[0], (4, 1))
     request = request_of(service, features[0])
     for status, answer in (
-        (404, httpx.get(f"{app.url}/nowhere")),
-        (413, httpx.post(f"{app.url}/v1/predict", json=request_of(service, rows))),
-        (413, httpx.post(f"{app.url}/v1/predict", content=b"x" * (17 * 2**20))),
-        (422, httpx.post(f"{app.url}/v1/predict", json=request | {"symbols": []})),
-        (422, httpx.post(f"{app.url}/v1/predict", json=request | {"feature_names": ["x"] * 30})),
+        (404, httpx.get(f"{app.url}/nowhere", timeout=60)),
+        (413, httpx.post(f"{app.url}/v1/predict", json=request_of(service, rows), timeout=60)),
+        (413, httpx.post(f"{app.url}/v1/predict", content=b"x" * (17 * 2**20), timeout=60)),
+        (422, httpx.post(f"{app.url}/v1/predict", json=request | {"symbols": []}, timeout=60)),
+        (422, httpx.post(f"{app.url}/v1/predict", json=request | {"feature_names": ["x"] * 30}, timeout=60)),
     ):
         assert answer.status_code == status
         assert answer.headers["content-type"] == "application/problem+json"
@@ -117,11 +117,11 @@ def test_metrics_join_ingress_and_replica(app: RunningApp, service: EnsembleServ
     _settle(app)
     before = _samples(app)
     app.predictor(features)
-    httpx.post(f"{app.url}/v1/predict", json=request_of(service, features[0]))
+    httpx.post(f"{app.url}/v1/predict", json=request_of(service, features[0]), timeout=60)
     after = _settle(app)
     assert after["gpt_trader_prediction_rows_total"] - before["gpt_trader_prediction_rows_total"] == 60 + 20 + 20
     assert after["gpt_trader_ensemble_replicas_scraped"] == 2
-    text = httpx.get(f"{app.url}/metrics").text
+    text = httpx.get(f"{app.url}/metrics", timeout=60).text
     processes = {s.labels["process"] for f in text_string_to_metric_families(text) for s in f.samples}
     assert len(processes) == 3
 
@@ -150,7 +150,7 @@ def _settle(app: RunningApp) -> dict[str, float]:
 
 def _samples(app: RunningApp) -> dict[str, float]:
     totals: dict[str, float] = {}
-    for family in text_string_to_metric_families(httpx.get(f"{app.url}/metrics").text):
+    for family in text_string_to_metric_families(httpx.get(f"{app.url}/metrics", timeout=60).text):
         for sample in family.samples:
             totals[sample.name] = totals.get(sample.name, 0.0) + sample.value
     return totals

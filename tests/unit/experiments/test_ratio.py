@@ -79,6 +79,6 @@ def test_a_mismatch_leaves_the_verdict_open() -> None:
 
 
 def test_a_challenger_that_was_rolled_back_does_not_pass() -> None:
-    found = assess(SPEC, _marks([0.5] * 600 + [0.0] * 400), SYMBOLS)
+    found = assess(SPEC, _marks([0.5] * 600), SYMBOLS, rolled_back_at=600)
     assert (found.verdict, found.rolled_back_at, found.share) == ("fail", 600, 0.0)
     assert "but the challenger was rolled back before decision 600" in found.reason

@@ -16,6 +16,7 @@ from schemathesis.engine import events, from_schema
 from serve.deadline import DEADLINE_HEADER, LONGEST_MS
 from serve.experiments_route import ExperimentDesk
 from serve.experiments_schema import ExperimentRequest
+from tests.support.deciding import Trading
 from tests.support.serving import FEATURE_NAMES, bearer, whole_api
 from trader.settings import RegistrySettings
 from trader.storage import Store
@@ -41,6 +42,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
     """All routes; the store is opened once for all requests, which spares compiling its SQL for each."""
     api, store_url = whole_api(tmp_path_factory.mktemp("api"))
     opened = Store.open(store_url)
+    Trading(opened).finish()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Store, "open", lambda _url: opened)
         desk = ExperimentDesk(store_url, RegistrySettings())

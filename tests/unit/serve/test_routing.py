@@ -16,7 +16,7 @@ from serve.rate_limit import RateLimiter
 from serve.routing import Challenge, Router
 from serve.service import EnsembleService
 from trader.core.errors import ModelError
-from trader.core.protocols import Prediction
+from trader.core.protocols import LeftOut, Prediction
 from trader.experiments.assignment import Split, Variant, assign
 
 SYMBOLS = [f"S{n}" for n in range(40)]
@@ -32,6 +32,7 @@ class _Model:
     def __init__(self, score: float, key: str) -> None:
         self.score_is, self.key = score, key
         self.error: Exception | None = None
+        self.left_out: dict[str, LeftOut] = {}
         self.gate = asyncio.Event()
         self.gate.set()
         self.asked = 0
@@ -42,7 +43,7 @@ class _Model:
         if self.error is not None:
             raise self.error
         score = np.full((1, features.shape[1]), self.score_is)
-        return Prediction(score, {"shared@1": score * 0, self.key: score})
+        return Prediction(score, {"shared@1": score * 0, self.key: score}, self.left_out)
 
 
 def _router(split: Split, **options: Any) -> tuple[Router, _Model, _Model, HttpMetrics]:
@@ -80,12 +81,16 @@ async def test_the_challenger_is_not_asked_for_others_symbols() -> None:
     assert challenger.asked == 0
 
 
-@pytest.mark.parametrize("ailment", ["raises", "hangs"])
+@pytest.mark.parametrize("ailment", ["raises", "runs out of memory", "has no member left", "hangs"])
 async def test_a_challenger_that_is_ill_costs_its_share_only(ailment: str) -> None:
     """The champion answers for all; after three failures the challenger is not asked for sixteen requests."""
     router, _, challenger, metrics = _router(HALF, timeout_s=0.01)
     if ailment == "raises":
         challenger.error = ModelError("broken")
+    elif ailment == "runs out of memory":
+        challenger.error = MemoryError()
+    elif ailment == "has no member left":
+        challenger.left_out = {"shared@1": "failed", "linear@2": "skipped"}
     else:
         challenger.gate.clear()
     for _ in range(19):
@@ -95,7 +100,7 @@ async def test_a_challenger_that_is_ill_costs_its_share_only(ailment: str) -> No
     assert challenger.asked == 3
     assert _count(metrics, "challenger_requests", outcome="failed") == 3
     assert _count(metrics, "challenger_requests", outcome="skipped") == 16
-    challenger.error = None
+    challenger.error, challenger.left_out = None, {}
     challenger.gate.set()
     assert "challenger" in (await router.score(SYMBOLS, ("a", "b"), FEATURES)).variants
 

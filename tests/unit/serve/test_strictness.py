@@ -47,6 +47,25 @@ async def test_what_is_no_json_is_400(client: httpx.AsyncClient, path: str, text
 
 
 @pytest.mark.parametrize("path", BODIES)
+@pytest.mark.parametrize("key", ['"why"', '"wh\\u0079"', '"why" '])
+async def test_a_key_that_is_there_twice_is_400(client: httpx.AsyncClient, path: str, key: str) -> None:
+    """However it is written; the last one would count otherwise."""
+    text = '{"why": "one", %s: "two: three", %s' % (key, orjson.dumps(BODIES[path]).decode()[1:])  # noqa: UP031
+    refused = await client.post(path, content=text, headers=JSON)
+    assert "the key 'why' is there twice" in is_problem(refused, 400, "malformed-json")["detail"]
+
+
+async def test_colons_elsewhere_are_no_keys(client: httpx.AsyncClient) -> None:
+    """In a name, and of an object within: as before, and what is nested is looked at too."""
+    symbols = BODIES["/v1/predict"] | {"symbols": ["BRK:B", "A"]}
+    answer = await client.post("/v1/predict", json=symbols)
+    assert answer.status_code == 200, answer.text
+    deep = "[" * 900 + '{"a": 1, "a": 2}' + "]" * 900
+    refused = await client.post("/v1/predict", content='{"features": %s}' % deep, headers=JSON)  # noqa: UP031
+    is_problem(refused, 400, "malformed-json")
+
+
+@pytest.mark.parametrize("path", BODIES)
 @pytest.mark.parametrize(
     "kind", ["text/plain", "text/json", "application/x-www-form-urlencoded", "application/jsonx", ""]
 )
