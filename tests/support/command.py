@@ -43,13 +43,18 @@ def read_fills(run_dir: Path) -> pa.Table:
     return pq.read_table(run_dir / "fills.parquet").drop_columns(["run_id", "trace_id"])
 
 
-def wait_for_decisions(runs_dir: Path, process: subprocess.Popen[str], at_least: int) -> str:
-    """Return the id of the run that `process` trades in `runs_dir`, once that many decisions are committed."""
+def wait_for_decisions(
+    runs_dir: Path, process: subprocess.Popen[str], at_least: int, store_url: str | None = None
+) -> str:
+    """Return the id of the run that `process` trades in `runs_dir`, once that many decisions are committed.
+
+    They are in the store of that folder unless there is another one.
+    """
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()
-        if (runs_dir / "trader.db").exists():
-            with Store.open(f"sqlite:///{runs_dir}/trader.db") as store:
+        if store_url is not None or (runs_dir / "trader.db").exists():
+            with Store.open(store_url or f"sqlite:///{runs_dir}/trader.db") as store:
                 for record in store.runs():
                     if store.last_seq(record.run_id) + 1 >= at_least:
                         return record.run_id

@@ -69,6 +69,7 @@ class Trading:
                     seed=1,
                     symbols=feed.info.universe.symbols,
                     feature_names=feature_schema(shard, N_SYMBOLS).names,
+                    settings=self.settings.model_dump(mode="json"),
                 )
             )
         self.outputs: list[ShardOutput] = [shard.process(batch) for batch in feed.batches()]

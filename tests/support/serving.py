@@ -12,6 +12,7 @@ from serve.backend import InProcessBackend
 from serve.experiments_route import ExperimentDesk
 from serve.ingress import Limits, create_api
 from serve.plan import Plan
+from serve.risk_route import RiskDesk
 from serve.routing import Router
 from serve.service import EnsembleService
 from serve.serving_route import ServingDesk
@@ -64,6 +65,7 @@ def whole_api(folder: Path) -> tuple[FastAPI, str]:
         Limits(max_rows=64, max_body_bytes=2**20),
         experiments=ExperimentDesk(store_url, settings),
         serving=(ServingDesk("standing", store_url, settings), lambda: {"plan": plan, **router.standing()}),
+        risk=RiskDesk(store_url),
         guard=Guard(credentials_from_environment({"ada": "trader", "bob": "viewer"}, TOKENS)),
     )
     return api, store_url

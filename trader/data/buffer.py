@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 from trader.core.errors import OperationError
@@ -27,6 +27,8 @@ class BoundedBuffer:
         Largest number of batches held.
     overflow : {"block", "drop_oldest"}, default="block"
         What `put` does when the buffer is full.
+    on_drop : callable, optional
+        Given each batch that is let go of, in the thread that puts.
 
     Examples
     --------
@@ -39,13 +41,19 @@ class BoundedBuffer:
     ([1], 1)
     """
 
-    def __init__(self, capacity: int, overflow: Literal["block", "drop_oldest"] = "block") -> None:
+    def __init__(
+        self,
+        capacity: int,
+        overflow: Literal["block", "drop_oldest"] = "block",
+        on_drop: Callable[[FeedBatch], None] | None = None,
+    ) -> None:
         if capacity < 1:
             raise ValueError(f"capacity={capacity}; 1 or more is allowed")
         if overflow not in ("block", "drop_oldest"):
             raise ValueError(f"overflow={overflow!r}; 'block' and 'drop_oldest' are allowed")
         self._capacity = capacity
         self._overflow = overflow
+        self._on_drop = on_drop
         self._held: deque[FeedBatch] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -76,6 +84,8 @@ class BoundedBuffer:
                 oldest = self._held.popleft()
                 self._dropped_batches += 1
                 self._dropped_rows += len(oldest.data)
+                if self._on_drop is not None:
+                    self._on_drop(oldest)
             self._changed.wait_for(lambda: self._closed or len(self._held) < self._capacity, timeout_s)
             if self._closed or len(self._held) >= self._capacity:
                 return False

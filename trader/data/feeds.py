@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -18,7 +19,9 @@ from trader.data.reading.values import pick_symbols
 from trader.data.replay import ReplayFeed
 from trader.data.sessions import NEW_YORK, day_start_ns, instant_ns
 from trader.data.simulated import SimulatedMarket
+from trader.data.tape import read_tape
 from trader.settings import FeedSettings
+from trader.settings.live import LIVE_KINDS
 
 __all__ = ["FEEDS", "feed_timezone", "feed_window", "open_feed"]
 
@@ -41,12 +44,13 @@ def open_feed(feed: FeedSettings, *, seed: int) -> Feed:
     UserError
         If the data do not exist or cannot be used, or nothing of them lies before `end`.
     """
-    return FEEDS[feed.kind](feed, seed)
+    return FEEDS[feed.kind.partition(",")[0]](feed, seed)
 
 
 def feed_timezone(feed: FeedSettings) -> str:
     """Return the zone that days of the settings are meant in: the exchange's, or the file's."""
-    return feed.timezone if feed.kind == "file" else NEW_YORK
+    is_us = not {"file", "binance"} & set(feed.kind.split(","))
+    return NEW_YORK if is_us else feed.timezone
 
 
 def feed_window(feed: FeedSettings) -> tuple[int | None, int | None]:
@@ -74,10 +78,29 @@ def _open_sp500(feed: FeedSettings, seed: int) -> Feed:  # noqa: ARG001 - every 
 def _open_file(feed: FeedSettings, seed: int) -> Feed:  # noqa: ARG001 - every opener has the same form
     if feed.path is None:
         raise DataError("feed.path is not set; feed.kind=file needs a CSV or Parquet file")
+    if feed.data_kind == "book":
+        raise DataError("feed.data_kind='book' is for live feeds; auto, trades, quotes and bars are allowed for files")
+    if feed.sale_rule != "all":
+        return _open_tape(feed, feed.path)
     data, universe, rejected = read_market_file(
         feed.path, kind=feed.data_kind, columns=feed.columns, timezone=feed.timezone, symbols=feed.symbols
     )
     return _replay(feed.path.name, data, universe, feed, rejected)
+
+
+def _open_tape(feed: FeedSettings, path: Path) -> Feed:
+    tape = read_tape(
+        path,
+        rule=feed.sale_rule,
+        codes=feed.sale_codes,
+        columns=feed.columns,
+        timezone=feed.timezone,
+        symbols=feed.symbols,
+    )
+    if not len(tape.last):
+        raise DataError(f"feed.sale_rule={feed.sale_rule!r} leaves no trade of {path} that may set a price")
+    left_out = {reason: n for reason, n in tape.left_out.items() if reason not in ("no_high_low", "no_volume")}
+    return _replay(path.name, tape.last, tape.universe, feed, left_out)
 
 
 def _open_simulated(feed: FeedSettings, seed: int) -> Feed:
@@ -100,11 +123,18 @@ def _open_planted(feed: FeedSettings, seed: int) -> Feed:
     return _replay("planted", bars, universe, feed, {})
 
 
+def _open_live(feed: FeedSettings, seed: int) -> Feed:  # noqa: ARG001 - every opener has the same form
+    from trader.data.live.vendors import open_live  # a network client is only for those who listen
+
+    return open_live(feed)
+
+
 FEEDS: dict[str, Callable[[FeedSettings, int], Feed]] = {
     "sp500": _open_sp500,
     "file": _open_file,
     "simulated": _open_simulated,
     "planted": _open_planted,
+    **dict.fromkeys(LIVE_KINDS, _open_live),
 }
 """Openers by `feed.kind`."""
 

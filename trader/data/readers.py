@@ -18,7 +18,7 @@ from trader.data.reading.rows import ABSENT, Rows, long_rows, wide_rows
 from trader.data.reading.stamps import MISSING
 from trader.data.reading.tables import open_table
 
-__all__ = ["MarketFile", "read_market_file"]
+__all__ = ["MarketFile", "read_market_file", "valid_rows"]
 
 
 class MarketFile(NamedTuple):
@@ -79,7 +79,7 @@ def read_market_file(
         rows = wide_rows(table, found["ts"], timezone, symbols, file.name)
     else:
         rows = long_rows(table, layout, found, timezone, symbols, file)
-    data, rejected = _validated(rows, layout)
+    data, rejected = valid_rows(rows, layout)
     if not len(data):
         why = ", ".join(f"{n} {reason}" for reason, n in rejected.items()) or "all were left out"
         raise DataError(f"file {file} holds no usable row: {why}")
@@ -93,7 +93,8 @@ def _numeric(table: Any) -> frozenset[str]:
     return frozenset(f.name for f in table.schema if any(is_kind(f.type) for is_kind in numeric))
 
 
-def _validated(rows: Rows, layout: str) -> tuple[MarketBatch, dict[str, int]]:
+def valid_rows(rows: Rows, layout: str) -> tuple[MarketBatch, dict[str, int]]:
+    """Return the rows in order of receipt or close that pass the boundary, and how many were refused by reason."""
     no_time = (rows.ts == MISSING) & (rows.ids >= ABSENT)
     no_symbol = (rows.ids == ABSENT) & ~no_time
     kept = np.flatnonzero((rows.ids >= 0) & ~no_time)

@@ -13,6 +13,7 @@ from trader.settings.sections import (
     FeatureSettings,
     FeedSettings,
     GateSettings,
+    LiveSettings,
     ModelSettings,
     PlantedSettings,
     RaySettings,
@@ -24,6 +25,7 @@ from trader.settings.sections import (
     StoreSettings,
     TelemetrySettings,
 )
+from trader.settings.sinks import SinkSettings
 
 __all__ = [
     "PRESETS",
@@ -33,6 +35,7 @@ __all__ = [
     "FeatureSettings",
     "FeedSettings",
     "GateSettings",
+    "LiveSettings",
     "ModelSettings",
     "PlantedSettings",
     "RaySettings",
@@ -41,6 +44,7 @@ __all__ = [
     "ServeSettings",
     "Settings",
     "SimulationSettings",
+    "SinkSettings",
     "SizingSettings",
     "StoreSettings",
     "TelemetrySettings",

@@ -28,6 +28,7 @@ from trader.settings.sections import (
     StoreSettings,
     TelemetrySettings,
 )
+from trader.settings.sinks import SinkSettings
 
 __all__ = ["PRESETS", "Settings", "load_settings"]
 
@@ -68,6 +69,7 @@ class Settings(BaseSettings):
     serve: ServeSettings = ServeSettings()
     experiment: ExperimentSettings = ExperimentSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
+    sinks: SinkSettings = SinkSettings()
 
     @property
     def store_url(self) -> str:

@@ -8,7 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, field_validator
+
+from trader.settings.live import LIVE_KINDS, LiveSettings
+from trader.settings.section import Fraction, NonNegative, Positive, Section
 
 __all__ = [
     "BarSettings",
@@ -17,8 +20,10 @@ __all__ = [
     "FeatureSettings",
     "FeedSettings",
     "GateSettings",
+    "LiveSettings",
     "ModelSettings",
     "PlantedSettings",
+    "REPLAY_KINDS",
     "RaySettings",
     "RegistrySettings",
     "RunSettings",
@@ -30,16 +35,9 @@ __all__ = [
     "TelemetrySettings",
 ]
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
+REPLAY_KINDS = ("sp500", "file", "simulated", "planted")
+"""Kinds of `feed.kind` that give the same data again."""
 SpanTarget = Annotated[str, Field(pattern=r"^(off|console|file:.+|otlp:https?://.+)$")]
-
-
-class Section(BaseModel):
-    """Base of the sections."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class SimulationSettings(Section):
@@ -70,16 +68,23 @@ class PlantedSettings(Section):
 class FeedSettings(Section):
     """Where market data come from."""
 
-    kind: Literal["sp500", "file", "simulated", "planted"] = "sp500"
+    kind: str = "sp500"
     """`sp500`: 20 US stocks 1990-2022 of skfolio (closes); `file`: `path`; `simulated`: a seeded market; `planted`:
-    a market with a signal to be found."""
+    a market with a signal to be found; `binance`, `alpaca`, `massive`: live, as `live` says, or several of these with
+    commas between them, the one to be preferred first."""
     path: Path | None = None
-    """A CSV or Parquet file (gz allowed), long format, or wide closes with one column a symbol."""
-    data_kind: Literal["auto", "trades", "quotes", "bars"] = "auto"
+    """A CSV or Parquet file (gz allowed), long format, or wide closes with one column a symbol; or a folder of
+    recorded ticks."""
+    data_kind: Literal["auto", "trades", "quotes", "bars", "book"] = "auto"
+    """What it delivers; `book` is for live feeds: quotes that are the best levels of the order book."""
     columns: dict[str, str] = Field(default_factory=dict)
     """Our column name to the file's, e.g. `{"price": "last"}`."""
     timezone: str = "UTC"
     """Zone of time stamps that carry none."""
+    sale_rule: Literal["all", "consolidated", "ordinary"] = "all"
+    """Which trades of a file may set a price by their sale conditions; the others are left out, and counted."""
+    sale_codes: Literal["flags", "cta", "utp", "massive"] = "flags"
+    """How the file writes sale conditions."""
     symbols: tuple[str, ...] = ()
     """Restrict to these; empty takes all."""
     start: str | None = None
@@ -95,9 +100,24 @@ class FeedSettings(Section):
     buffer_batches: int = Field(64, ge=1)
     """Capacity of the buffer between a live source and its consumer."""
     overflow: Literal["block", "drop_oldest"] = "block"
-    """What a full buffer does; drops are counted."""
+    """What a full buffer does; drops are counted. A live feed always drops the oldest."""
+    live: LiveSettings = LiveSettings()
     simulation: SimulationSettings = SimulationSettings()
     planted: PlantedSettings = PlantedSettings()
+
+    @property
+    def is_live(self) -> bool:
+        """Whether ticks come from vendors, as they happen."""
+        return self.kind.partition(",")[0] in LIVE_KINDS
+
+    @field_validator("kind")
+    @classmethod
+    def _known(cls, kind: str) -> str:
+        names = kind.split(",")
+        if kind not in REPLAY_KINDS and (not set(names) <= set(LIVE_KINDS) or len(set(names)) < len(names)):
+            allowed = f"{', '.join(REPLAY_KINDS)}, or live ones with commas between them: {', '.join(LIVE_KINDS)}"
+            raise ValueError(f"{kind!r}; {allowed} are allowed")
+        return kind
 
 
 class BarSettings(Section):
@@ -139,7 +159,7 @@ class ModelSettings(Section):
     """Kinds to train for the run, or registered versions (`boosting@1.2.0`, `transformer@champion`)."""
     preset: Literal["ci", "demo", "full"] = "demo"
     """Size of the members that are trained."""
-    params: dict[str, dict[str, Any]] = {}
+    params: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Hyperparameters by kind, in place of the preset's."""
     weights: tuple[NonNegative, ...] = ()
     """One a member; empty weighs equally."""
@@ -184,6 +204,10 @@ class SizingSettings(Section):
     """Decisions between rebalances."""
     tilt: Fraction = 0.0
     """Share of gross held in equal weights before scores tilt it; 0 trades on scores alone."""
+    correlation_scaling: Fraction = 0.0
+    """How far target volatility follows the diversification that is lost when correlations rise; 0 leaves it alone."""
+    usual_correlation: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    """Mean correlation between names up to which nothing is lost."""
 
 
 class ExecutionSettings(Section):
@@ -230,6 +254,23 @@ class GateSettings(Section):
     """Largest relative distance of a limit price from the last price."""
     max_data_age_s: NonNegative | None = 432_000.0
     """Age of a symbol's last price beyond which its orders are refused (five days suits daily bars)."""
+    max_var: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Largest value at risk of the next bar that an order may lead to, as a fraction of equity."""
+    max_es: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Largest expected shortfall, likewise."""
+    var_method: Literal["historical", "age_weighted", "normal", "ewma", "cornish_fisher", "evt"] = "historical"
+    """How both are measured for these limits."""
+    var_level: Annotated[float, Field(gt=0.5, lt=1)] = 0.99
+    var_window: int = Field(500, ge=20)
+    """Bars that the measures of risk look back."""
+    min_var_bars: int = Field(100, ge=20)
+    """Bars without which risk counts as not known."""
+    var_every: int = Field(1, ge=1)
+    """Decisions from one view of risk to the next."""
+    max_risk_age_s: NonNegative | None = 432_000.0
+    """With a limit on VaR or ES: age of the last view of risk beyond which only reducing orders pass."""
+    option_positions: Path | None = None
+    """A book of options held beside the portfolio, as `trader risk greeks` reads it; its Greeks follow the prices."""
 
 
 class StoreSettings(Section):
@@ -273,7 +314,8 @@ class RaySettings(Section):
     dashboard: bool = True
     dashboard_port: int = Field(8265, ge=0, le=65535)
     shards: int = Field(2, ge=1)
-    """Actors that build bars and features, each for a share of the symbols."""
+    """Actors that build bars and features, each for a share of the symbols. With 1, those of a live feed are in the
+    process that reads the sockets, and ticks are in the features sooner."""
     checkpoint_every: int = Field(200, ge=1)
     """Batches between checkpoints of a shard's state."""
     max_restarts: int = Field(10, ge=0)
@@ -313,7 +355,7 @@ class ServeSettings(Section):
     """Requests that may wait for the ingress, and for an ensemble; more are answered 503 at once."""
     tracing: SpanTarget = "off"
     """Where spans of HTTP requests go: `off`, `console`, `file:PATH` or `otlp:URL` of an OpenTelemetry collector."""
-    users: dict[str, str] = {}
+    users: dict[str, str] = Field(default_factory=dict)
     """Role (viewer, trader, admin) of each user whose token is in `TRADER_API_TOKEN_NAME`; `TRADER_API_TOKEN` is that
     of admin."""
     keep_up: bool = False

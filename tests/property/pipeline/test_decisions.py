@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.support.trading import comparable, random_panel
 from trader.core.decision import Decision
 from trader.core.market import BarPanel
-from trader.core.orders import TradingState
+from trader.core.orders import DenialReason, TradingState
 from trader.execution.broker import PaperBroker
 from trader.pipeline import DecisionLoop
 from trader.settings.sections import ExecutionSettings, GateSettings, SizingSettings
@@ -27,7 +27,7 @@ HAND = {50: TradingState.HALTED, 55: TradingState.ACTIVE}
 SCENES = {
     "closes": ({}, {}, {}),
     "bars, volumes": (
-        {"rebalance_every": 2, "max_turnover": 0.6},
+        {"rebalance_every": 2, "max_turnover": 0.6, "correlation_scaling": 0.7, "usual_correlation": 0.0},
         {"latency_ms": 100.0, "max_participation": 0.02, "commission_minimum": 1.0},
         {"max_position_weight": None, "max_herfindahl": None, "max_daily_loss": None, "max_data_age_s": None},
     ),
@@ -45,6 +45,20 @@ SCENES = {
             "max_herfindahl": 0.4,
             "max_daily_loss": 0.02,
             "max_drawdown": 0.05,
+        },
+    ),
+    "bars, risk": (
+        {"target_volatility": 1.0, "max_weight": 0.4, "max_gross": 2.0, "max_turnover": 1.0},
+        {"half_spread_bps": 10.0},
+        {
+            "max_position_weight": 0.45,
+            "max_herfindahl": None,
+            "max_var": 0.006,
+            "max_es": 0.0075,
+            "var_level": 0.9,
+            "var_window": 30,
+            "min_var_bars": 24,
+            "var_every": 2,
         },
     ),
 }
@@ -94,8 +108,11 @@ def test_the_scenes_exercise_the_loop(scene: str) -> None:
     assert len({c.who for d in decisions for c in d.state_changes}) >= (2 if scene == "bars, losses" else 1)
     if scene != "closes":
         assert sum(len(d.withdrawals) for d in decisions) > 5
+    reasons = {x.reason for d in decisions for x in d.denials}
     if scene in ("bars, limits", "bars, losses"):
-        assert len({x.reason for d in decisions for x in d.denials}) >= 2
+        assert len(reasons) >= 2
+    if scene == "bars, risk":
+        assert reasons >= {DenialReason.VAR_LIMIT, DenialReason.ES_LIMIT}
 
 
 @pytest.mark.parametrize("scene", SCENES)
@@ -108,7 +125,8 @@ def test_a_restart_anywhere_decides_the_same_bits(scene: str, cut: int) -> None:
     first.warm_up(panel.rows(0, min(cut, WARM)))
     before = _run(first, panel, scores, WARM, cut)
     second = _loop(scene)
-    second.restore(json.loads(json.dumps(first.state())))
+    recorded = np.array([d.prices for d in before]).reshape(-1, N)[-second.n_prices :]
+    second.restore(json.loads(json.dumps(first.state())), recorded)
     second.warm_up(panel.rows(cut, WARM))
     after = _run(second, panel, scores, max(cut, WARM), T)
     assert comparable(before + after) == comparable(_whole(scene))

@@ -33,6 +33,8 @@ limits = st.builds(
     rebalance_band=st.floats(0.0, 0.2),
     tilt=st.floats(0.0, 1.0),
     long_only=st.booleans(),
+    correlation_scaling=st.floats(0.0, 1.0),
+    usual_correlation=st.floats(0.0, 0.9),
 )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from trader.core.errors import DataError, NotFoundError
 from trader.core.market import BarBatch
@@ -15,6 +16,8 @@ from trader.data.feeds import FEEDS, feed_window, open_feed
 from trader.data.replay import ReplayFeed
 from trader.data.sessions import DAY_NS, HOUR_NS, day_start_ns
 from trader.settings import FeedSettings
+from trader.settings.live import LIVE_KINDS
+from trader.settings.sections import REPLAY_KINDS
 
 
 def _bars(feed: ReplayFeed) -> BarBatch:
@@ -22,8 +25,11 @@ def _bars(feed: ReplayFeed) -> BarBatch:
 
 
 def test_there_is_an_opener_for_every_kind() -> None:
-    """The registry and the settings name the same kinds."""
-    assert set(FEEDS) == set(FeedSettings.model_fields["kind"].annotation.__args__)
+    """The registry and the settings name the same kinds; each is taken, and nothing else."""
+    assert set(FEEDS) == {*REPLAY_KINDS, *LIVE_KINDS}
+    assert {FeedSettings(kind=kind).kind for kind in FEEDS} == set(FEEDS)
+    with pytest.raises(ValidationError, match="are allowed"):
+        FeedSettings(kind="kraken")
 
 
 def test_the_window_is_in_days_of_the_exchange() -> None:

@@ -230,7 +230,7 @@ def test_a_missing_file_and_a_folder_are_told_apart(tmp_path: Path) -> None:
     """Neither is read."""
     with pytest.raises(NotFoundError, match=r"gone.csv does not exist"):
         read_market_file(tmp_path / "gone.csv")
-    with pytest.raises(DataError, match="is a directory; one CSV or Parquet file is allowed"):
+    with pytest.raises(DataError, match="holds no Parquet file"):
         read_market_file(tmp_path)
 
 

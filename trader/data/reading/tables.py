@@ -25,7 +25,7 @@ def open_table(path: Path, text_columns: frozenset[str]) -> Any:
     Parameters
     ----------
     path : Path
-        The file.
+        The file; or a folder, whose Parquet files, at any depth and in order of their names, are one table.
     text_columns : frozenset of str
         Lower-case names of columns kept as text in a CSV (tickers such as `000001` or `NA`).
 
@@ -34,10 +34,13 @@ def open_table(path: Path, text_columns: frozenset[str]) -> Any:
     NotFoundError
         If it does not exist.
     DataError
-        If it is a folder, may not be read, is empty, damaged or not in one of the formats.
+        If it may not be read, is empty, damaged or not in one of the formats, or a folder holds no Parquet file or
+        ones of different columns.
     """
     import pyarrow as pa  # imported where used: a quarter of a second
 
+    if path.is_dir():
+        return _open_folder(path)
     head = _first_bytes(path)
     try:
         table = _open_parquet(path) if head.startswith(_PARQUET) else _open_csv(path, head, text_columns)
@@ -53,8 +56,6 @@ def open_table(path: Path, text_columns: frozenset[str]) -> Any:
 
 
 def _first_bytes(path: Path) -> bytes:
-    if path.is_dir():
-        raise DataError(f"file {path} is a directory; one CSV or Parquet file is allowed")
     try:
         with path.open("rb") as stream:
             head = stream.read(_HEADER_BYTES)
@@ -67,6 +68,23 @@ def _first_bytes(path: Path) -> bytes:
     if not head:
         raise DataError(f"file {path} is empty")
     return head
+
+
+def _open_folder(path: Path) -> Any:
+    import pyarrow as pa
+
+    files = sorted(path.rglob("*.parquet"))
+    if not files:
+        raise DataError(f"folder {path} holds no Parquet file")
+    try:
+        parts = [_open_parquet(file) for file in files]
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"folder {path} holds an unreadable Parquet file: {_one_line(error)}") from None
+    names = parts[0].column_names
+    for file, part in zip(files, parts, strict=True):
+        if part.column_names != names:
+            raise DataError(f"files {files[0]} and {file} have different columns; name a folder of one kind")
+    return pa.concat_tables(parts)
 
 
 def _open_parquet(path: Path) -> Any:

@@ -1,0 +1,1 @@
+"""A local server that speaks a vendor's protocol, replays a capture, and misbehaves on request."""

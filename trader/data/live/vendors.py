@@ -1,0 +1,81 @@
+"""The vendors that a live feed may listen to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from trader.core.errors import SettingsError
+from trader.core.market import Universe
+from trader.data.live.alpaca import alpaca_source
+from trader.data.live.binance import binance_source
+from trader.data.live.binance_book import binance_book_source
+from trader.data.live.decoder import LiveKind
+from trader.data.live.feed import LiveFeed
+from trader.data.live.massive import massive_source
+from trader.data.live.source import Source
+from trader.settings.sections import FeedSettings, LiveSettings
+
+__all__ = ["BOOKS", "VENDORS", "address_of", "open_live"]
+
+VENDORS: Mapping[str, Callable[[Universe, LiveKind, LiveSettings, str | None], Source]] = {
+    "alpaca": alpaca_source,
+    "binance": binance_source,
+    "massive": massive_source,
+}
+"""Makers of sources by name; the last argument is the address of another server than the vendor's own."""
+
+BOOKS: Mapping[str, Callable[[Universe, LiveSettings, str | None], Source]] = {"binance": binance_book_source}
+"""Makers of sources whose quotes come from an order book."""
+
+
+def address_of(live: LiveSettings, vendor: str, n_vendors: int) -> str | None:
+    """Return the address to use in place of a vendor's own; None where there is none.
+
+    Raises
+    ------
+    SettingsError
+        If one address is given for several vendors.
+    """
+    if live.url is not None and n_vendors > 1:
+        raise SettingsError(f"feed.live.url={live.url!r} names one server; feed.live.urls names one for each vendor")
+    found = live.urls.get(vendor, live.url)
+    return None if found is None else found.rstrip("/")
+
+
+def open_live(feed: FeedSettings) -> LiveFeed:
+    """Return the feed of the vendors named by `feed.kind`: trades (`data_kind` auto or trades) or best quotes.
+
+    With `data_kind` book, the quotes are the best levels of an order book that follows the vendor's diffs.
+
+    Raises
+    ------
+    SettingsError
+        If no symbols are named, `data_kind` is bars, or book where a vendor has none, or a key is missing in the
+        environment.
+    DataError
+        If a symbol is not of the vendor's form.
+    """
+    if not feed.symbols:
+        raise SettingsError(f"feed.symbols is empty; feed.kind={feed.kind} needs names such as BTCUSDT or AAPL")
+    if feed.data_kind == "bars":
+        raise SettingsError(f"feed.data_kind='bars'; feed.kind={feed.kind} allows trades, quotes, book and auto")
+    kind: LiveKind = "quotes" if feed.data_kind in ("quotes", "book") else "trades"
+    universe = Universe(tuple(symbol.upper() for symbol in feed.symbols))
+    names = feed.kind.split(",")
+    addresses = {name: address_of(feed.live, name, len(names)) for name in names}
+    if feed.data_kind == "book":
+        without = [name for name in names if name not in BOOKS]
+        if without:
+            raise SettingsError(f"feed.data_kind='book'; {without[0]} has no order book, {', '.join(BOOKS)} has")
+        sources = [BOOKS[name](universe, feed.live, addresses[name]) for name in names]
+    else:
+        sources = [VENDORS[name](universe, kind, feed.live, addresses[name]) for name in names]
+    return LiveFeed(
+        feed.kind,
+        sources,
+        universe,
+        kind,
+        feed.live,
+        batch_rows=feed.batch_rows,
+        buffer_batches=feed.buffer_batches,
+    )
