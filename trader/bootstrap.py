@@ -106,6 +106,7 @@ def _session(run: Prepared, store: Store, hooks: Hooks) -> Iterator[Session]:
             _serving(plan, store),
             store_url=plan.settings.store_url,
             registry=plan.settings.registry,
+            run_id=plan.run_id,
         )
         cleanup.callback(app.stop)
         _progress(hooks, "starting actors", 0.0)

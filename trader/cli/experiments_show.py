@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from trader.experiments.book import Experiment
     from trader.settings import Settings
     from trader.storage import Store
+    from trader.validation.score_calibration import ScoreCalibration
 
 __all__ = ["NameArgument", "open_store", "register"]
 
@@ -44,14 +45,17 @@ def status(
     """
     settings = read_settings(preset, config, assignments, {"store": {"url": store}})
     from trader.experiments.actions import look
+    from trader.experiments.calibration import look_at_calibration
 
     with open_store(settings) as opened:
         experiment, found = look(opened, name)
+        calibrated = look_at_calibration(opened, experiment)
     if as_json:
         history = [entry.to_dict() for entry in experiment.entries]
-        print_json({**experiment.to_dict(), "assessment": found.to_dict(), "history": history})
+        slopes = {ref: each.to_dict() for ref, each in calibrated.items()}
+        print_json({**experiment.to_dict(), "assessment": found.to_dict(), "calibration": slopes, "history": history})
         return
-    _show(experiment, found)
+    _show(experiment, found, calibrated)
 
 
 def report(
@@ -93,7 +97,7 @@ def open_store(settings: Settings) -> Iterator[Store]:
         yield opened
 
 
-def _show(experiment: Experiment, found: Assessment) -> None:
+def _show(experiment: Experiment, found: Assessment, calibrated: Mapping[str, ScoreCalibration]) -> None:
     from trader.experiments.wording import schedule_text
 
     spec = experiment.spec
@@ -107,6 +111,7 @@ def _show(experiment: Experiment, found: Assessment) -> None:
     out.print(f"difference per decision: {found.estimate * 1e4:.2f} {bounds} bp", markup=False, highlight=False)
     agreement = f"same sign {found.sign_agreement:.0%}, rank correlation {found.rank_correlation:.2f}"
     out.print(f"agreement of the scores: {agreement}", highlight=False)
+    _show_calibration(calibrated)
     for guardrail in found.guardrails:
         holds = "holds" if guardrail.holds else "BROKEN"
         out.print(f"{guardrail.name}: {guardrail.value:.2%}, at most {guardrail.limit:.2%}: {holds}", highlight=False)
@@ -122,3 +127,12 @@ def _show(experiment: Experiment, found: Assessment) -> None:
         said = f"promotion proposed {when(proposal.said.ts_ns)} UTC: {proposal.said.why}"
         out.print(f"{said}; promote or stop it", markup=False, highlight=False)
     out.print(f"verdict after {found.n} decisions: {found.verdict}; {found.reason}", markup=False, highlight=False)
+
+
+def _show_calibration(calibrated: Mapping[str, ScoreCalibration]) -> None:
+    table = Table("calibration", "slope (ideally 1)", "95 %", "pairs", "score → outcome, by fifths of the scores")
+    for ref, each in calibrated.items():
+        bins = ", ".join(f"{part.score:+.2f} → {part.outcome:+.2f}" for part in each.bins)
+        table.add_row(ref, f"{each.slope:.2f}", f"{each.low:.2f} to {each.high:.2f}", f"{each.n_pairs:,}", bins)
+    if calibrated:
+        out.print(table)

@@ -9,7 +9,26 @@ from typing import Annotated
 import typer
 
 from trader import __version__
-from trader.cli import audit, control, data, doctor, experiments, guards, labels, models, panel, run, runs, serve, tune
+from trader.cli import (
+    audit,
+    control,
+    data,
+    doctor,
+    experiments,
+    feeds,
+    guards,
+    labels,
+    models,
+    nbbo,
+    panel,
+    risk,
+    run,
+    runs,
+    serve,
+    tape,
+    tune,
+    vpin,
+)
 from trader.cli.common import err
 from trader.core.errors import TraderError
 
@@ -29,9 +48,14 @@ doctor.register(app)
 guards.register(app)
 labels.register(data.app)
 panel.register(data.app)
+nbbo.register(data.app)
+tape.register(data.app)
+vpin.register(data.app)
 app.add_typer(data.app, name="data")
+app.add_typer(feeds.app, name="feeds")
 app.add_typer(models.app, name="models")
 app.add_typer(experiments.app, name="experiments")
+app.add_typer(risk.app, name="risk")
 app.add_typer(audit.app, name="audit")
 app.add_typer(serve.app, name="serve")
 app.add_typer(tune.app, name="tune")

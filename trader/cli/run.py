@@ -28,17 +28,21 @@ if TYPE_CHECKING:
     from trader.engine.prepare import Prepared
     from trader.reporting import Summary
 
-__all__ = ["comma_list", "feed_overrides", "register"]
+__all__ = ["column_mapping", "comma_list", "feed_overrides", "register"]
 
 DataOption = Annotated[
-    Path | None, typer.Option("--data", help="Trade a CSV or Parquet file of your own (gz allowed).")
+    Path | None, typer.Option("--data", help="Trade a CSV or Parquet file of your own (gz allowed), or recorded ticks.")
 ]
 KindOption = Annotated[str | None, typer.Option("--kind", help="What the file holds: trades, quotes, bars or auto.")]
 MapOption = Annotated[
     list[str] | None, typer.Option("--map", metavar="OURS=THEIRS", help="Column mapping, e.g. --map price=last.")
 ]
 ZoneOption = Annotated[str | None, typer.Option("--tz", help="Time zone of stamps that carry none.")]
-FeedOption = Annotated[str | None, typer.Option("--feed", help="sp500, file, simulated or planted.")]
+FeedOption = Annotated[
+    str | None,
+    typer.Option("--feed", help="sp500, file, simulated, planted; or live: binance, alpaca, massive, alpaca,massive."),
+]
+VenueOption = Annotated[str | None, typer.Option("--venue", help="Alpaca's: iex (the default), sip or test.")]
 SymbolsOption = Annotated[str | None, typer.Option("--symbols", help="Comma-separated; the default is all.")]
 StartOption = Annotated[str | None, typer.Option("--start", help="First day of trading, e.g. 2016-01-01.")]
 EndOption = Annotated[str | None, typer.Option("--end", help="Last day.")]
@@ -72,6 +76,7 @@ def run(
     mapping: MapOption = None,
     zone: ZoneOption = None,
     feed: FeedOption = None,
+    venue: VenueOption = None,
     symbols: SymbolsOption = None,
     start: StartOption = None,
     end: EndOption = None,
@@ -103,6 +108,7 @@ def run(
             mapping=mapping,
             zone=zone,
             feed=feed,
+            venue=venue,
             symbols=symbols,
             start=start,
             end=end,
@@ -178,6 +184,7 @@ def feed_overrides(
     mapping: list[str] | None = None,
     zone: str | None = None,
     feed: str | None = None,
+    venue: str | None = None,
     symbols: str | None = None,
     start: str | None = None,
     end: str | None = None,
@@ -186,12 +193,7 @@ def feed_overrides(
     """Return the settings that the options about data stand for; what was not given is None and ignored."""
     if data is not None and feed not in (None, "file"):
         raise UserError(f"--data {data} needs --feed file, not {feed!r}")
-    columns = {}
-    for pair in mapping or ():
-        ours, equals, theirs = pair.partition("=")
-        if not equals:
-            raise UserError(f"--map {pair!r} is not of the form ours=theirs")
-        columns[ours] = theirs
+    columns = column_mapping(mapping)
     bar_kind, _, bar_size = bars.partition(":") if bars else (None, "", "")
     return {
         "feed": {
@@ -203,9 +205,21 @@ def feed_overrides(
             "symbols": comma_list(symbols),
             "start": start,
             "end": end,
-        },
+        }
+        | ({"live": {"venue": venue}} if venue else {}),
         "bars": {"kind": bar_kind, "size": bar_size or None},
     }
+
+
+def column_mapping(pairs: list[str] | None) -> dict[str, str]:
+    """Return what `--map` says, our column names to the file's."""
+    columns = {}
+    for pair in pairs or ():
+        ours, equals, theirs = pair.partition("=")
+        if not equals:
+            raise UserError(f"--map {pair!r} is not of the form ours=theirs")
+        columns[ours] = theirs
+    return columns
 
 
 def comma_list(text: str | None) -> tuple[str, ...] | None:

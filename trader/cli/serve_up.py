@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import dataclasses
 import os
 import signal
 import socket
+import sys
 import threading
+from concurrent.futures import wait
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Request", "bring_up", "join"]
 
 _PROBE_TIMEOUT_S = 3.0
+_WATCH_S = 1.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -82,13 +86,36 @@ def bring_up(request: Request, as_json: bool) -> None:
         else:
             _tell(session, found)
         if conductor is not None:
-            cleanup.callback(conductor.close)
-            while not stopping.wait(1.0):
-                with stdout_for_results():
-                    conductor.step()
+            with stdout_for_results():
+                _stand(request, conductor, stopping, cleanup)
     finally:
         with stdout_for_results():
             cleanup.close()
+
+
+def _stand(request: Request, conductor: Conductor, stopping: threading.Event, cleanup: contextlib.ExitStack) -> None:
+    """Return when asked to end; raise OperationError when the cluster has ended."""
+    from serve.conducting import conduct
+    from trader.runtime.watch import watch_cluster
+
+    watch = watch_cluster()
+    done = conduct(conductor, stopping)
+    while not wait([done], _WATCH_S).done:
+        if (problem := watch.problem()) is not None:
+            cleanup.pop_all()  # nobody is left who could be asked to end what was there
+            (request.folder / SESSION_FILE).unlink(missing_ok=True)
+            atexit.register(_end_at_once)
+            raise OperationError(
+                f"the cluster of {request.name!r} is gone: {problem}; "
+                "`trader serve up` on another one begins with what was wanted last"
+            )
+    done.result()
+
+
+def _end_at_once() -> None:
+    """End with exit code 1 before Ray takes its leave, in which it waits for the cluster that is gone."""
+    sys.stdout.flush()
+    os._exit(OperationError.exit_code)
 
 
 def join(address: str, auth_mode: str | None = None) -> str:

@@ -15,12 +15,14 @@ __all__ = [
     "BufferOverflowed",
     "DataRejected",
     "Event",
+    "FeedTrouble",
     "OrderCancelled",
     "OrderDenied",
     "OrderRejected",
     "PartRestarted",
     "PredictionsBack",
     "PredictionsMissing",
+    "SinkTrouble",
     "StoreBack",
     "StoreGone",
     "TradingStateChanged",
@@ -120,6 +122,30 @@ class BufferOverflowed(Event):
     dropped: int
 
     kind: ClassVar[str] = "buffer_overflowed"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class FeedTrouble(Event):
+    """A live feed was away, or brought less than there was; `count` is how many rows were lost, 0 where unknown."""
+
+    source: str
+    trouble: str
+    detail: str
+    symbol: str
+    count: int
+
+    kind: ClassVar[str] = "feed_trouble"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SinkTrouble(Event):
+    """A sink is away, with the reason, or is back, without; `dropped` rows were let go of since it was last told."""
+
+    sink: str
+    trouble: str
+    dropped: int
+
+    kind: ClassVar[str] = "sink_trouble"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -91,6 +91,10 @@ class DenialReason(enum.StrEnum):
     DAILY_LOSS = "daily_loss"
     DRAWDOWN = "drawdown"
     ORDER_RATE = "order_rate"
+    VAR_LIMIT = "var_limit"
+    ES_LIMIT = "es_limit"
+    STALE_RISK = "stale_risk"
+    UNKNOWN_RISK = "unknown_risk"
 
 
 DENIAL_REASONS: tuple[DenialReason, ...] = tuple(DenialReason)

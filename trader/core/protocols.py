@@ -16,6 +16,7 @@ from trader.core.orders import FillBatch, OrderBatch
 __all__ = [
     "Broker",
     "BrokerUpdate",
+    "Detector",
     "Feed",
     "FeedBatch",
     "FeedInfo",
@@ -26,6 +27,7 @@ __all__ = [
     "Model",
     "Prediction",
     "Predictor",
+    "Verdict",
     "Withdrawal",
 ]
 
@@ -73,12 +75,14 @@ class FeedBatch:
     """One message of a feed.
 
     `seq` counts from 0 without holes. `watermark_ns` promises that no later batch holds an event (for bars: a
-    close) before or at that time, but for late ones, which are counted.
+    close) before or at that time, but for late ones, which are counted. `ahead_ns` is how far event times were moved
+    back because the source's clock runs ahead of ours: its own stamps are that much later.
     """
 
     seq: int
     watermark_ns: int
     data: MarketBatch
+    ahead_ns: int = 0
 
 
 @runtime_checkable
@@ -264,4 +268,49 @@ class Broker(Protocol):
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` returned."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a detector says of one row.
+
+    `score` is in units of its alarm limit: above 1 is an alarm, and `reason` says what was seen; empty without one.
+    """
+
+    score: float
+    alarm: bool
+    reason: str
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Tells rows of features that do not belong from those that do; learns from rows that are mostly in order.
+
+    Equal seeds and rows give equal scores. What was seen before counts: a fit leaves it where its last row ended.
+    """
+
+    @property
+    def name(self) -> str:
+        """Which kind it is."""
+        ...
+
+    def fit(self, values: FloatArray) -> None:
+        """Learn from rows (n_rows, n_features), finite and in order of time, and forget everything else."""
+        ...
+
+    def score(self, values: FloatArray) -> FloatArray:
+        """Return scores (n_rows,) of rows as if they came next; takes nothing in."""
+        ...
+
+    def update(self, row: FloatArray) -> Verdict:
+        """Judge the next row (n_features,) and take it in; the score is that which `score` gives."""
+        ...
+
+    def state(self) -> Mapping[str, Any]:
+        """Return everything needed to go on, as JSON-ready values."""
+        ...
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned, without a fit."""
         ...

@@ -13,6 +13,7 @@ from trader.engine.build import build_decider, build_shard
 from trader.engine.journal import Journal
 from trader.engine.monitor import Monitor
 from trader.engine.prepare import Prepared
+from trader.engine.tap import open_tap
 from trader.models.artifacts import load_ensemble
 from trader.reporting.status import RunStatus
 from trader.storage import Store
@@ -62,7 +63,9 @@ def run_backtest(
         on_decisions=watch,
         on_event=journal.on_event,
     )
-    shard = build_shard(plan.info, ids, plan.settings)
+    sinks = plan.settings.sinks
+    tap = open_tap(sinks, plan.info, ids, f"{plan.run_id}/shard-0")
+    shard = build_shard(plan.info, ids, plan.settings, tap)
     finished = False
     shown = time.monotonic()
     try:
@@ -89,4 +92,9 @@ def run_backtest(
         decider.drain(should_stop)
     finally:
         decider.close()
+        if tap is not None:
+            tap.close(sinks.close_s)
+    for event in () if tap is None else tap.events(plan.run_id, at_end=True):
+        journal.on_event(event)
+        store.record_event(event)
     return finished

@@ -15,6 +15,7 @@ from trader.engine.decider import Decider
 from trader.engine.recorder import Recorder
 from trader.engine.shard import ShardProcessor
 from trader.engine.steady import SteadyPredictor
+from trader.engine.tap import Tap
 from trader.engine.variants import Variants
 from trader.engine.writer import StoreWriter
 from trader.experiments.book import ExperimentBook
@@ -27,7 +28,9 @@ from trader.storage import Store
 __all__ = ["build_decider", "build_shard"]
 
 
-def build_shard(info: FeedInfo, symbol_ids: NDArray[np.int32], settings: Settings) -> ShardProcessor:
+def build_shard(
+    info: FeedInfo, symbol_ids: NDArray[np.int32], settings: Settings, tap: Tap | None = None
+) -> ShardProcessor:
     """Return the processor of some symbols."""
     return ShardProcessor(
         info,
@@ -35,6 +38,7 @@ def build_shard(info: FeedInfo, symbol_ids: NDArray[np.int32], settings: Setting
         bars=settings.bars,
         features=settings.features,
         max_late_ms=settings.feed.max_late_ms,
+        tap=tap,
     )
 
 
@@ -70,8 +74,10 @@ def build_decider(
     n_symbols = len(info.universe)
     weights = EnsembleWeights(store).schedule(settings.models.ensemble)
 
-    def loop() -> DecisionLoop:
-        return DecisionLoop(n_symbols, sizing=settings.sizing, execution=settings.execution, gate=settings.risk)
+    def loop(watch: bool = False) -> DecisionLoop:
+        return DecisionLoop(
+            n_symbols, sizing=settings.sizing, execution=settings.execution, gate=settings.risk, watch=watch
+        )
 
     variants = None
     if settings.experiment.name and challenger is not None:
@@ -92,14 +98,16 @@ def build_decider(
         symbol_ids=symbol_ids,
         cross_section=CrossSection(own_names, n_symbols),
         predictor=SteadyPredictor(predictor, run_id, weights=weights, clock=clock, on_event=tell),
-        loop=loop(),
+        loop=loop(watch=True),
         recorder=recorder,
         start_ns=start_ns,
         variants=variants,
         clock=clock,
         on_decisions=on_decisions,
+        skips_late=info.span_ns is None,
     )
     state = store.loop_state(run_id)
     if state is not None:
-        decider.restore(state, store.recent_features(run_id, decider.n_past))
+        past = store.recent_features(run_id, decider.n_past), store.recent_prices(run_id, decider.n_prices)
+        decider.restore(state, *past)
     return decider

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from risk.watch import Holdings
 from trader.core.clock import Clock
 from trader.core.decision import DecisionBlock
 from trader.core.orders import TradingState
-from trader.engine.join import join_shards
+from trader.engine.join import Joined, join_shards
 from trader.engine.monitor import Standing
 from trader.engine.past import PastFeatures
 from trader.engine.recorder import Recorder
@@ -58,6 +59,10 @@ class Decider:
         None measures nothing.
     on_decisions : callable, optional
         Told of decisions, in order, and of the latency in ns of each of them, or None.
+    skips_late : bool, default=False
+        Whether bars of instants that are decided are left out and counted as late, as a live feed needs it: ticks that
+        it cannot give again are missing between a shard's last checkpoint and the last decision. In a replay such
+        bars are an error.
     """
 
     def __init__(
@@ -72,6 +77,7 @@ class Decider:
         variants: Variants | None = None,
         clock: Clock | None = None,
         on_decisions: Callable[[DecisionBlock, int | None], None] | None = None,
+        skips_late: bool = False,
     ) -> None:
         self._symbol_ids = symbol_ids
         self._cross_section = cross_section
@@ -82,6 +88,8 @@ class Decider:
         self._variants = variants
         self._clock = clock
         self._on_decisions = on_decisions
+        self._skips_late = skips_late
+        self._last_ns = -1
         self._past = PastFeatures(predictor.context if variants is None else max(predictor.context, variants.context))
         self._early: list[dict[int, ShardOutput]] = [{} for _ in symbol_ids]
         self._queues: list[collections.deque[ShardOutput]] = [collections.deque() for _ in symbol_ids]
@@ -136,9 +144,18 @@ class Decider:
         return self._past.n_kept
 
     @property
+    def n_prices(self) -> int:
+        """Prices of past decisions that its measures of risk look at."""
+        return self._loop.n_prices
+
+    @property
     def trading_state(self) -> TradingState:
         """What the gate lets through now."""
         return self._loop.trading_state
+
+    def holdings(self) -> Holdings:
+        """Return what is held now, and the past that its risk is measured on."""
+        return self._loop.holdings()
 
     @property
     def durable_batch(self) -> int:
@@ -175,6 +192,11 @@ class Decider:
     def _decide(self, outputs: Sequence[ShardOutput], batch_seq: int) -> None:
         arrived_ns = self._clock.now_ns() if self._clock is not None else 0
         joined = join_shards(outputs, self._symbol_ids)
+        if self._skips_late:
+            joined = self._without_late(joined)
+            if not len(joined.panel):
+                return
+        self._last_ns = int(joined.panel.ts_ns[-1])
         first = int(np.searchsorted(joined.panel.ts_ns, self._start_ns))
         if first:
             self._loop.warm_up(joined.panel.rows(0, first))
@@ -204,6 +226,16 @@ class Decider:
             self._recorder.add_marks(*trial.trade(seq, panel))
         self._past.add(features)
 
+    def _without_late(self, joined: Joined) -> Joined:
+        """Leave out instants that are not after the last one."""
+        late = int(np.searchsorted(joined.panel.ts_ns, self._last_ns, "right"))
+        if not late:
+            return joined
+        self.counters.late += int(np.isfinite(joined.panel.close[:late]).sum())
+        return dataclasses.replace(
+            joined, panel=joined.panel.rows(late, len(joined.panel)), features=joined.features[late:]
+        )
+
     def _whole(self, own: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return features with the ranks across symbols beside them."""
         return np.concatenate((own, self._cross_section.apply(own)), axis=2)
@@ -218,7 +250,7 @@ class Decider:
             "predictor": self._predictor.state(),
         } | ({} if self._variants is None else {"variants": self._variants.state()})
 
-    def restore(self, state: Mapping[str, Any], decided: NDArray[np.float64]) -> None:
+    def restore(self, state: Mapping[str, Any], decided: NDArray[np.float64], prices: NDArray[np.float64]) -> None:
         """Go on from what `state` returned; what waited undecided is forgotten and must be sent again.
 
         Parameters
@@ -226,6 +258,8 @@ class Decider:
         state : mapping
         decided : ndarray of shape (n_slices, n_symbols, n_features)
             Features of the last decisions, as recorded: as many as `n_past`, or all if there are fewer.
+        prices : ndarray of shape (n_slices, n_symbols)
+            Prices at the last decisions, likewise: as many as `n_prices`.
         """
         self.next_batch = int(state["next_batch"])
         self._needed = [self.next_batch] * len(self._symbol_ids)
@@ -234,11 +268,12 @@ class Decider:
             queue.clear()
         self._restored_batch = self.next_batch - 1
         self.counters = Counters(**state["counters"])
-        self._loop.restore(state["loop"])
+        self._loop.restore(state["loop"], prices)
+        self._last_ns = int(state["loop"]["ts_ns"])
         self._past.restore(state.get("past"), decided)
         self._predictor.restore(state.get("predictor", {}))
         if self._variants is not None:
-            self._variants.restore(state["variants"])
+            self._variants.restore(state["variants"], prices)
 
 
 def _silent(output: ShardOutput) -> ShardOutput:

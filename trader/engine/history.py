@@ -59,7 +59,15 @@ def feature_schema(shard: ShardProcessor, n_symbols: int) -> FeatureSchema:
 
 
 def read_bars(feed: Feed, settings: Settings) -> BarBatch:
-    """Return all bars of a feed, built from its ticks where it carries ticks, the unfinished last ones included."""
+    """Return all bars of a feed, built from its ticks where it carries ticks, the unfinished last ones included.
+
+    Raises
+    ------
+    DataError
+        If the feed is live: it has no end.
+    """
+    if feed.info.span_ns is None:
+        raise DataError(f"feed {feed.info.name!r} is live; bars of recorded ticks can be read")
     if feed.info.kind == "bars":
         return BarBatch.concat([batch.data for batch in feed.batches() if isinstance(batch.data, BarBatch)])
     late_ns = int(settings.feed.max_late_ms * 1e6)

@@ -13,7 +13,7 @@ from trader.registry import ModelVersion, Registry
 from trader.settings import Settings
 from trader.storage import Store
 
-__all__ = ["RegisteredMembers", "load_member", "registered_members"]
+__all__ = ["RegisteredMembers", "check_features", "load_member", "registered_members"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -73,12 +73,17 @@ def load_member(registry: Registry, name: str, *, feature_names: tuple[str, ...]
     version = registry.resolve(name)
     model = registry.load(version)
     _check_span(registry, version, start_ns)
-    if model.feature_names != feature_names:
-        raise ModelError(
-            f"{version.ref} was fitted on {len(model.feature_names)} features that are not the "
-            f"{len(feature_names)} of this run: {_difference(model.feature_names, feature_names)}"
-        )
+    check_features(version.ref, model.feature_names, feature_names)
     return version.ref, model
+
+
+def check_features(name: str, own: tuple[str, ...], wanted: tuple[str, ...]) -> None:
+    """Raise ModelError if what was fitted on the features `own` is to predict from those `wanted`."""
+    if own != wanted:
+        raise ModelError(
+            f"{name} was fitted on {len(own)} features that are not the {len(wanted)} of this run: "
+            f"{_difference(own, wanted)}"
+        )
 
 
 def _check_span(registry: Registry, version: ModelVersion, start_ns: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import secrets
+import time
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +24,8 @@ __all__ = ["RunPlan", "make_plan", "new_run_id", "periods_per_year", "train_end_
 _DAY_NS = 86_400_000_000_000
 _YEAR_NS = 365.25 * _DAY_NS
 _TRADING_DAYS = 252.0
+_LIVE_AGE_S = 60.0
+"""Age of a price beyond which a live run trades no more on it, where the settings leave it open; two bars at least."""
 _BACKTEST_SLICES = 256
 """Instants a batch of a backtest whose settings leave it open: decisions do not depend on it, only speed does."""
 
@@ -83,10 +86,10 @@ def make_plan(settings: Settings, info: FeedInfo, *, mode: RunMode, run_id: str 
     SettingsError
         If the training or trading dates do not lie within the data, or overlap.
     DataError
-        If the feed does not know its span and the settings do not give the dates.
+        If the feed is live, and is to be backtested or trained on.
     """
     if info.span_ns is None:
-        raise DataError(f"feed {info.name!r} has no history to train on")
+        return _live_plan(settings, info, mode, run_id)
     first, last = info.span_ns
     model = settings.models
     train_end = train_end_ns(settings, info.span_ns)
@@ -108,6 +111,35 @@ def make_plan(settings: Settings, info: FeedInfo, *, mode: RunMode, run_id: str 
         if model.load_from is None and not first < stamp <= last:
             raise SettingsError(f"{name}={_iso(stamp)} is outside the data, {_iso(first)} to {_iso(last)}")
     return RunPlan(run_id or new_run_id(), mode, settings, info, train_end, start)
+
+
+def _live_plan(settings: Settings, info: FeedInfo, mode: RunMode, run_id: str | None) -> RunPlan:
+    """Return the plan of a run on what is about to happen; it begins with the first bar that is seen whole."""
+    if mode == "backtest":
+        raise DataError(f"feed {info.name!r} has no history to trade on; record it with `trader feeds record`")
+    if settings.models.load_from is None:
+        raise DataError(
+            f"feed {info.name!r} has no history to train on; name trained models with --models DIR, "
+            "such as those of a run on recorded ticks"
+        )
+    now = time.time_ns()
+    start = feed_window(settings.feed)[0]
+    if start is None:
+        size_ns = round(settings.bars.size * 1e9) if settings.bars.kind == "time" else 1000
+        start = _whole_us((now // size_ns + 1) * size_ns) + 1000
+        feed = settings.feed.model_copy(update={"start": _iso(start, "us")})
+        settings = settings.model_copy(update={"feed": feed})
+    if "bars_per_year" not in settings.sizing.model_fields_set:
+        if settings.bars.kind != "time":
+            raise SettingsError(
+                f"sizing.bars_per_year is not set; bars.kind={settings.bars.kind!r} of a live feed needs it"
+            )
+        sizing = settings.sizing.model_copy(update={"bars_per_year": _YEAR_NS / 1e9 / settings.bars.size})
+        settings = settings.model_copy(update={"sizing": sizing})
+    if "max_data_age_s" not in settings.risk.model_fields_set:
+        oldest = max(_LIVE_AGE_S, 2 * settings.bars.size if settings.bars.kind == "time" else 0.0)
+        settings = settings.model_copy(update={"risk": settings.risk.model_copy(update={"max_data_age_s": oldest})})
+    return RunPlan(run_id or new_run_id(), mode, settings, info, now, start)
 
 
 def train_end_ns(settings: Settings, span_ns: tuple[int, int]) -> int:

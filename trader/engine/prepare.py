@@ -17,7 +17,8 @@ from trader.data.feeds import open_feed
 from trader.data.quality import QualityReport
 from trader.engine.challenger import challenger_ensemble, load_challenger, planned_experiment
 from trader.engine.history import FeatureSchema, feature_schema, feed_quality, read_bars, whole_shard
-from trader.engine.members import registered_members
+from trader.engine.holdings import with_options
+from trader.engine.members import check_features, registered_members
 from trader.engine.plan import RunPlan, make_plan
 from trader.engine.training_set import read_past, with_annual_scale
 from trader.experiments.book import ExperimentBook
@@ -78,8 +79,10 @@ def prepare_run(
     plan = make_plan(settings, feed.info, mode=mode, run_id=run_id)
     if plan.settings.feed != settings.feed:
         feed = open_feed(plan.settings.feed, seed=settings.run.seed)
-    settings = plan.settings
-    quality = feed_quality(feed, settings)
+    settings = with_options(plan.settings, plan.start_ns)
+    plan = dataclasses.replace(plan, settings=settings)
+    is_live = feed.info.span_ns is None
+    quality = None if is_live else feed_quality(feed, settings)
     report("loading data", 1.0)
     folder = settings.models.load_from
     challenger: Ensemble | None = None
@@ -106,11 +109,13 @@ def prepare_run(
         save_ensemble(ensemble, plan.model_dir, {"training": training, "data": feed.info.fingerprint})
     else:
         schema = feature_schema(whole_shard(feed, settings), len(feed.info.universe))
-        settings = with_annual_scale(settings, np.unique(read_bars(feed, settings).ts_ns))
+        if not is_live:
+            settings = with_annual_scale(settings, np.unique(read_bars(feed, settings).ts_ns))
         models = settings.models.model_copy(update={"load_from": folder.resolve()})
         settings = settings.model_copy(update={"models": models})
         plan = dataclasses.replace(plan, settings=settings)
         ensemble = load_ensemble(plan.model_dir)
+        check_features(f"the ensemble in {plan.model_dir}", ensemble.feature_names, schema.names)
         training = None
     names = tuple(ensemble.members)
     if challenger is not None:
@@ -147,7 +152,8 @@ def prepare_resume(settings: Settings, store: Store, run_id: str) -> Prepared:
     plan = make_plan(kept, feed.info, mode=record.mode, run_id=run_id)
     schema = feature_schema(whole_shard(feed, kept), len(feed.info.universe))
     extra = record.extra
-    return Prepared(plan, feed, schema, record.member_names, feed_quality(feed, kept), extra.get("training"))
+    quality = None if feed.info.span_ns is None else feed_quality(feed, kept)
+    return Prepared(plan, feed, schema, record.member_names, quality, extra.get("training"))
 
 
 def record_run(prepared: Prepared, store: Store) -> None:

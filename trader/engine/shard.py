@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from trader.bars import BarBuilder
 from trader.core.market import BarBatch, BarPanel
 from trader.core.protocols import FeedBatch, FeedInfo
+from trader.engine.tap import Tap
 from trader.features import FeatureEngine
 from trader.settings import BarSettings, FeatureSettings
 
@@ -62,6 +63,8 @@ class ShardProcessor:
         Of the whole feed.
     symbol_ids : ndarray of shape (n_shard_symbols,)
         The symbols of this shard, ascending.
+    tap : Tap, optional
+        Given the ticks and bars of this shard.
     """
 
     def __init__(
@@ -72,7 +75,9 @@ class ShardProcessor:
         bars: BarSettings,
         features: FeatureSettings,
         max_late_ms: float = 0.0,
+        tap: Tap | None = None,
     ) -> None:
+        self._tap = tap
         self._n = int(symbol_ids.size)
         self._takes_all = self._n == len(info.universe)
         self._local = np.full(len(info.universe), -1, np.int32)
@@ -111,6 +116,8 @@ class ShardProcessor:
         data = self._own(batch.data)
         late_before = 0 if self._builder is None else self._builder.late
         ready = self._release(self._complete(data, batch.watermark_ns), batch.watermark_ns)
+        if self._tap is not None:
+            self._tap.on_batch(batch.seq, data, ready)
         carry = self._carry
         if len(ready):
             panel = BarPanel.from_bars(ready, self._n)

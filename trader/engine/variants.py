@@ -3,7 +3,8 @@
 Each virtual portfolio is a decision loop of its own, with the sizing, risk gate, paper broker and costs of the run,
 and trades the scores of one variant for all symbols. Their returns at the same instants are what the variants are
 compared by: symbols and market are the same, so the difference is the models'. All of it that reaches the loop that
-trades is the challenger's share, which may depend on how the virtual portfolios did in the decisions before.
+trades is the challenger's share, which may depend on how the virtual portfolios did in the decisions before. A share
+that was taken away does not come back, so nothing of this goes on then, and the challenger is asked no more.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from trader.experiments.traffic import Traffic
 from trader.models.weights import WeightSchedule
 from trader.pipeline import DecisionLoop
 from trader.storage import ShareChange, VariantMark
-from trader.storage.codec import null_nan
+from trader.storage.codec import null_nan, pack
 from trader.validation.ic import information_coefficient
 
 __all__ = ["Variants"]
@@ -67,6 +68,7 @@ class Variants:
         self._breaker = CircuitBreaker()
         self._said: tuple[FloatArray, FloatArray] = (np.empty((0, 0)), np.empty((0, 0)))
         self._followed: FloatArray = np.empty((0, 0))
+        self._own: FloatArray = np.empty((0, 0))
         self._answered = False
         self._marks: list[VariantMark] = []
         self._changes: list[ShareChange] = []
@@ -85,6 +87,11 @@ class Variants:
         """The challenger's share of the symbols at the next decision."""
         return self._traffic.share
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has taken all of its share from the challenger, for good."""
+        return self.is_traded and self._traffic.share == 0.0
+
     def score(
         self, champion: Prediction, features: FloatArray, n_context: int, seq: int, panel: BarPanel
     ) -> Prediction:
@@ -101,27 +108,36 @@ class Variants:
         panel : BarPanel
             Of n_slices instants.
         """
+        unknown = np.full(champion.score.shape, np.nan)
+        if self.is_over:
+            return Prediction(champion.score, {**champion.members, self._challenger: unknown})
         answer = self._ask(features, n_context, panel.ts_ns, champion.score.shape)
         self._answered = answer is not None
         if answer is None:
-            self.unanswered += len(panel)
-            unknown = np.full(champion.score.shape, np.nan)
             answer = Prediction(unknown, {self._challenger: unknown})
         self._followed = answer.score if self._answered else champion.score
         self._said = (champion.score, answer.score)
-        traded = np.where(self._owned(seq, panel), self._followed, champion.score)
-        return Prediction(traded, {**champion.members, self._challenger: answer.members[self._challenger]})
+        self._own = answer.members[self._challenger]
+        shares = self._shares(seq, panel)
+        mine = np.array([self._mine(share) for share in shares])
+        own = self._own
+        if self.is_traded:  # that it was still asked is an accident of how many instants come at once
+            own = np.where((shares > 0.0)[:, None], own, np.nan)
+        traded = np.where(mine, self._followed, champion.score)
+        return Prediction(traded, {**champion.members, self._challenger: own})
 
-    def _owned(self, seq: int, panel: BarPanel) -> NDArray[np.bool_]:
-        """Return which symbols are the challenger's, shape (n_slices, n_symbols).
+    def _shares(self, seq: int, panel: BarPanel) -> FloatArray:
+        """Return the challenger's share at each instant, shape (n_slices,).
 
-        The share of an instant may depend on how the instant before came out, so of several the virtual portfolios
-        have to go first; of one, as in a run that keeps up, they go when it is decided.
+        It may depend on how the instant before came out, so of several the virtual portfolios have to go first; of
+        one, as in a run that keeps up, they go when it is decided.
         """
         if len(panel) == 1:
-            return self._mine(self._traffic.share)[None]
+            return np.array([self._traffic.share])
         self._follow(seq, panel)
-        return np.array([self._mine(mark.share or 0.0) for mark in self._marks])
+        shares = np.zeros(len(panel))
+        shares[: len(self._marks)] = [mark.share or 0.0 for mark in self._marks]
+        return shares
 
     def _mine(self, share: float) -> NDArray[np.bool_]:
         if share not in self._masks:
@@ -140,6 +156,9 @@ class Variants:
         except TraderError:
             self._breaker.failed()
             return None
+        if self._challenger in answer.left_out:  # the others answered, and nothing is to be learnt of them here
+            self._breaker.failed()
+            return None
         self._breaker.succeeded()
         return answer
 
@@ -152,9 +171,10 @@ class Variants:
         """Trade what `score` has just heard of both for all symbols; return a mark of each decision from `seq` on.
 
         Where the challenger did not answer, its portfolio follows the champion, as the run does. The changes of the
-        challenger's share that followed from it are returned too.
+        challenger's share that followed from it are returned too. From the decision on that a rollback leaves it
+        nothing of, there are no marks.
         """
-        if not self._marks:
+        if not self._marks and not self.is_over:
             self._follow(seq, panel)
         marks, changes, self._marks, self._changes = self._marks, self._changes, [], []
         return marks, changes
@@ -167,10 +187,14 @@ class Variants:
         ]
         agreement, correlation = null_nan(_sign_agreement(*self._said)), null_nan(_rank_correlation(*self._said))
         for row, known in enumerate(zip(*equity, agreement, correlation, strict=True)):
+            if self.is_over:
+                break
             champion, challenger, sign, rank = known
             share = self._traffic.share
+            self.unanswered += not self._answered
             units = int(self._mine(share).sum()) if self._answered else 0
-            mark = VariantMark(seq + row, champion, challenger, sign, rank, share, units, self._answered)
+            own = None if self.is_traded or not self._answered else pack(self._own[row])
+            mark = VariantMark(seq + row, champion, challenger, sign, rank, share, units, self._answered, own)
             self._marks.append(mark)
             if (change := self._traffic.take(mark)) is not None:
                 self._changes.append(change)
@@ -184,13 +208,13 @@ class Variants:
             "loops": [loop.state() for loop in self._loops],
         }
 
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` returned."""
+    def restore(self, state: Mapping[str, Any], prices: FloatArray) -> None:
+        """Go on from what `state` returned, and the prices of the last decisions as `DecisionLoop.restore` has them."""
         self.unanswered = int(state["unanswered"])
         self._traffic.restore(state["traffic"])
         self._breaker.restore(state["breaker"])
         for loop, kept in zip(self._loops, state["loops"], strict=True):
-            loop.restore(kept)
+            loop.restore(kept, prices)
 
 
 def _sign_agreement(one: FloatArray, other: FloatArray) -> FloatArray:

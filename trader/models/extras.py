@@ -1,10 +1,10 @@
-"""Optional libraries."""
+"""Optional libraries of models."""
 
 from __future__ import annotations
 
-import importlib
 from types import ModuleType
 
+from trader.core import extras
 from trader.core.errors import ModelError
 
 __all__ = ["optional"]
@@ -24,7 +24,4 @@ def optional(module: str, extra: str) -> ModuleType:
     ModelError
         If it is not installed; the message says how to.
     """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ModelError(f"{module} is not installed; pip install 'gpt-trader[{extra}]' ({error})") from error
+    return extras.optional(module, extra, ModelError)

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk.gate import RiskGate
+from risk.watch import Holdings, RiskWatch
 from trader.core.decision import Decision, DecisionBlock
 from trader.core.errors import DataError
 from trader.core.market import BarPanel, MarketSlice
@@ -67,6 +68,8 @@ class DecisionLoop:
     gate : GateSettings
     broker : Broker, optional
         A `PaperBroker` by default.
+    watch : bool, default=False
+        Keep the returns that `holdings` shows; a gate that limits risk has it kept anyway.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class DecisionLoop:
         execution: ExecutionSettings,
         gate: GateSettings,
         broker: Broker | None = None,
+        watch: bool = False,
     ) -> None:
         self._n_symbols = n_symbols
         self._rebalance_every = sizing.rebalance_every
@@ -87,6 +91,8 @@ class DecisionLoop:
         self._sizer = Sizer(sizing)
         self._planner = OrderPlanner(execution)
         self._gate = RiskGate(n_symbols, gate)
+        watched = watch or self._gate.limits_risk
+        self._watch = RiskWatch(n_symbols, gate.var_window if watched else 0, gate.var_every)
         self._broker: Broker = PaperBroker(n_symbols, execution) if broker is None else broker
         # The one kind of broker that compiled code knows, in universes that its order ids suffice for.
         known = type(self._broker) is PaperBroker and n_symbols <= ORDERS_PER_DECISION
@@ -110,6 +116,23 @@ class DecisionLoop:
             self._advance(market.ts_ns)
             self._broker.on_slice(market)
             self._risk.update(self._last.update(market.ts_ns, market.close))
+            self._watch.warm_up(market.ts_ns, self._last.prices)
+
+    def holdings(self) -> Holdings:
+        """Return what is held now, and the past that its risk is measured on."""
+        return Holdings(
+            ts_ns=self._ts_ns,
+            equity=self.ledger.equity,
+            drawdown=self._gate.drawdown,
+            positions=self.ledger.positions.copy(),
+            prices=self._last.prices.copy(),
+            returns=self._watch.latest().returns,
+        )
+
+    @property
+    def n_prices(self) -> int:
+        """Prices of its past decisions that `restore` needs."""
+        return self._watch.n_kept
 
     def step(self, seq: int, market: MarketSlice, score: FloatArray, members: Mapping[str, FloatArray]) -> Decision:
         """Decide on one slice.
@@ -137,6 +160,7 @@ class DecisionLoop:
         self.ledger.apply(update.fills)
         self._risk.update(self._last.update(market.ts_ns, market.close))
         self.ledger.mark(self._last.prices)
+        self._watch.add(market.ts_ns, self._last.prices[None])
         return self._decide(seq, market.ts_ns, score, members, update)
 
     def steps(
@@ -212,6 +236,7 @@ class DecisionLoop:
         if reached.row < len(buffer):
             update = buffer.update()
             self._seq, self._ts_ns = buffer.seq, int(buffer.instants.ts_ns[buffer.row])
+            self._watch.add(self._ts_ns, self._last.prices[None])
             self.ledger.booked(update.fills.fill_id)
             blocks.append(DecisionBlock.of(self._decide(self._seq, self._ts_ns, *buffer.scores(), update)))
             buffer.skip()
@@ -220,6 +245,7 @@ class DecisionLoop:
     def _catch_up(self, block: DecisionBlock, rebalanced: int) -> None:
         """Take note of decisions that compiled code made, of which row `rebalanced` was the last to settle orders."""
         self._seq, self._ts_ns = int(block.seq[-1]), int(block.ts_ns[-1])
+        self._watch.add(self._ts_ns, block.prices)
         self._target = block.target[-1]
         if rebalanced >= 0:
             self.ledger.settle_before(first_order_id(int(block.seq[rebalanced])))
@@ -287,10 +313,17 @@ class DecisionLoop:
             "risk": self._risk.state(),
             "gate": self._gate.state(),
             "broker": dict(self._broker.state()),
+            "watch": self._watch.state(),
         }
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def restore(self, state: Mapping[str, Any], prices: FloatArray) -> None:
         """Go on from what `state` returned, with the same settings.
+
+        Parameters
+        ----------
+        state : mapping
+        prices : ndarray of shape (n_decisions, n_symbols)
+            Those of the last decisions, as recorded: as many as `n_prices`, or all if there are fewer.
 
         Raises
         ------
@@ -309,6 +342,7 @@ class DecisionLoop:
         self._risk.restore(state["risk"])
         self._gate.restore(state["gate"])
         self._broker.restore(state["broker"])
+        self._watch.restore(state["watch"], prices)
 
     def _check(self, seq: int, score: FloatArray, shape: tuple[int, ...]) -> None:
         if seq <= self._seq:
@@ -352,6 +386,7 @@ class DecisionLoop:
             price_ts_ns=self._last.ts_ns,
             equity=equity,
             open_quantity=self._broker.open_quantity(),
+            view=self._watch.view(),
         )
         if len(passed):
             self._withdrawals.extend(self._broker.submit(passed))

@@ -50,11 +50,12 @@ def day_returns(ts_ns: IntArray, equity: FloatArray) -> tuple[IntArray, FloatArr
 
 
 def annual_return(returns: FloatArray, periods_per_year: float) -> float:
-    """Return the compound annual growth rate; NaN without returns, -1 after ruin."""
+    """Return the compound annual growth rate; NaN without returns, -1 after ruin, infinite beyond what floats hold."""
     if not returns.size:
         return float("nan")
     growth = float(np.prod(1.0 + returns))
-    return float(growth ** (periods_per_year / returns.size) - 1.0)
+    with np.errstate(over="ignore"):
+        return float(np.float64(growth) ** (periods_per_year / returns.size) - 1.0)
 
 
 def annual_volatility(returns: FloatArray, periods_per_year: float) -> float:

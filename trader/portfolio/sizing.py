@@ -25,7 +25,10 @@ class Sizer:
     3. Shape: :math:`s_i = \tau/n + (1-\tau)\, (z_i/\sigma_i) / \sum_j |z_j/\sigma_j|`, with tilt :math:`\tau`;
        long-only cuts at zero. Volatilities below a tenth of their mean are raised to that.
     4. The shape is scaled so that the portfolio, abstaining names included, has the target volatility under the
-       estimated covariance; where none is reachable, the least distant.
+       estimated covariance; where none is reachable, the least distant. If the mean correlation :math:`\bar\rho` of
+       the n active names is above the usual :math:`\rho_0`, the target volatility is multiplied by
+       :math:`\{(1 + (n-1) \rho_0) / (1 + (n-1) \bar\rho)\}^{c/2}`, with correlation scaling c: by the ratio of the
+       volatilities that n equal risks have with either correlation, if c is 1.
     5. Each name is cut at `max_weight`. One within `rebalance_band` of its target stays where it is, unless the
        target is zero or it is itself beyond a limit.
     6. Names that move are scaled towards zero until gross and net fit; if those that stay put break a limit by
@@ -50,6 +53,8 @@ class Sizer:
             band=settings.rebalance_band,
             tilt=settings.tilt,
             long_only=settings.long_only,
+            correlation_scaling=settings.correlation_scaling,
+            usual_correlation=settings.usual_correlation,
         )
         """For compiled loops."""
 

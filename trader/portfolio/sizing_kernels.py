@@ -12,7 +12,15 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["SizingLimits", "fit_limits", "risk_multiplier", "standardise", "target_weights", "throttle"]
+__all__ = [
+    "SizingLimits",
+    "diversification_left",
+    "fit_limits",
+    "risk_multiplier",
+    "standardise",
+    "target_weights",
+    "throttle",
+]
 
 FloatArray = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -25,7 +33,10 @@ VOLATILITY_FLOOR = 0.1
 
 
 class SizingLimits(NamedTuple):
-    """What a target must keep to, in weights; `target_variance` is per bar, `tilt` a share of gross."""
+    """What a target must keep to, in weights; `target_variance` is per bar, `tilt` a share of gross.
+
+    Above `usual_correlation` the target variance is multiplied by `diversification_left` to `correlation_scaling`.
+    """
 
     target_variance: float
     max_weight: float
@@ -35,6 +46,8 @@ class SizingLimits(NamedTuple):
     band: float
     tilt: float
     long_only: bool
+    correlation_scaling: float
+    usual_correlation: float
 
 
 @njit(cache=True)
@@ -122,6 +135,25 @@ def risk_multiplier(
 
 
 @njit(cache=True)
+def diversification_left(co_moment: FloatArray, active: Mask, usual: float) -> float:
+    """Return the variance of equal risks in the active names at the usual mean correlation over that now, 1 at most.
+
+    1 as well where fewer than two names have a correlation.
+    """
+    count, total = 0, 0.0
+    for i in range(active.size):
+        if active[i] and co_moment[i, i] > 0.0:
+            count += 1
+            total += 1.0
+            for j in range(i):
+                if active[j] and co_moment[j, j] > 0.0:
+                    total += 2.0 * co_moment[i, j] / math.sqrt(co_moment[i, i] * co_moment[j, j])
+    if count < 2 or total <= 0.0:
+        return 1.0
+    return min(count * (1.0 + (count - 1) * usual) / total, 1.0)
+
+
+@njit(cache=True)
 def settle_names(
     target: FloatArray, current: FloatArray, active: Mask, max_weight: float, band: float, long_only: bool
 ) -> Mask:
@@ -201,7 +233,11 @@ def target_weights(
         if not active[i]:
             held[i] = current[i]
     shape = shape_of(standardise(score, active), volatility, active, limits.tilt, limits.long_only)
-    multiplier = risk_multiplier(shape, held, volatility, co_moment, limits.target_variance)
+    target_variance = limits.target_variance
+    if limits.correlation_scaling > 0.0:
+        left = diversification_left(co_moment, active, limits.usual_correlation)
+        target_variance *= left**limits.correlation_scaling
+    multiplier = risk_multiplier(shape, held, volatility, co_moment, target_variance)
     for i in range(n):
         target[i] = held[i] + multiplier * shape[i]
     fixed = settle_names(target, current, active, limits.max_weight, limits.band, limits.long_only)

@@ -18,7 +18,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +27,22 @@ import ray
 from numpy.typing import NDArray
 
 from trader.core.errors import OperationError
+from trader.core.events import SinkTrouble
+from trader.core.market import BarBatch
 from trader.core.protocols import FeedBatch, FeedInfo
 from trader.data.buffer import BoundedBuffer
 from trader.data.feeds import open_feed
+from trader.data.live.feed import LiveFeed
+from trader.data.live.troubles import Trouble
 from trader.engine.build import build_shard
 from trader.engine.coalesce import Coalescer
 from trader.engine.shard import ShardOutput, ShardProcessor
-from trader.engine.source import read_through
+from trader.engine.source import LiveReader, read_through
+from trader.engine.tap import Tap, open_tap
 from trader.runtime.channel import Address, Broadcast, ChannelError, Listener, Receiver, new_key
 from trader.runtime.checkpoints import CheckpointFolder, CheckpointWriter
 from trader.settings import Settings
+from trader.telemetry.feed_metrics import FeedCounters, FeedTally
 from trader.telemetry.log import LogConfig, configure_logging, get_logger
 
 __all__ = ["CONCURRENCY", "CONTROL", "WINDOW", "Actor", "FeedPump", "RunContext", "StaleEpochError", "SymbolShard"]
@@ -105,6 +111,7 @@ class FeedPump(Actor):
     def __init__(self, context: RunContext) -> None:
         super().__init__(context, "feed")
         self._feed = open_feed(context.settings.feed, seed=context.settings.run.seed)
+        self._live = LiveReader(self._feed) if isinstance(self._feed, LiveFeed) else None
         self._stop = threading.Event()
         self._buffer: BoundedBuffer | None = None
 
@@ -114,7 +121,23 @@ class FeedPump(Actor):
 
     def dropped_rows(self) -> int:
         """Return how many rows the buffer has let go of, because the shards were too slow."""
+        if self._live is not None:
+            return self._live.dropped_rows
         return 0 if self._buffer is None else self._buffer.dropped_rows
+
+    def troubles(self) -> list[Trouble]:
+        """Return what went wrong with a live feed since the last call."""
+        return [] if self._live is None else self._live.troubles()
+
+    def counters(self) -> list[FeedCounters]:
+        """Return what the sources of a live feed have brought."""
+        return self._feed.counters() if isinstance(self._feed, LiveFeed) else []
+
+    def rejected(self) -> dict[str, int]:
+        """Return how many rows a live feed has refused so far, by reason; those of a replay are known before a run."""
+        if self._live is None:
+            return {}
+        return {reason: n for reason, n in self._feed.rejected().items() if reason not in ("lost", "came_late")}
 
     def pump(self, epoch: int, from_seq: int, durable_batch: int, shards: Sequence[Any]) -> bool:
         """Send the batches from `from_seq` on; return whether the feed was used up.
@@ -128,28 +151,43 @@ class FeedPump(Actor):
         """
         self._epoch = epoch
         self._stop.clear()
-        feed_settings = self._context.settings.feed
-        if feed_settings.overflow == "block":
-            batches = self._feed.batches(from_seq)
-        else:
-            self._buffer = BoundedBuffer(feed_settings.buffer_batches, feed_settings.overflow)
-            batches = read_through(self._feed, from_seq, self._buffer)
-        speed = self._context.settings.run.speed
         with contextlib.ExitStack() as cleanup:
-            receiving, out = self._connect(epoch, shards, cleanup)
-            try:
-                for batch in batches:
-                    if self._stop.is_set():
-                        break
-                    if speed and batch.seq > durable_batch and batch.watermark_ns >= self._context.start_ns:
-                        time.sleep(1.0 / speed)
-                    out.send(batch)
-                out.end()
-            except ChannelError:
-                _raise_failed(receiving, timeout_s=_DEATH_S)
-                raise
-            ray.get(receiving)
+            batches = self._batches(from_seq, durable_batch, cleanup)
+            self._deliver(epoch, self._paced(batches, durable_batch), shards, cleanup)
         return not self._stop.is_set()
+
+    def _paced(self, batches: Iterator[FeedBatch], durable_batch: int) -> Iterator[FeedBatch]:
+        speed = self._context.settings.run.speed
+        for batch in batches:
+            if self._stop.is_set():
+                return
+            if speed and batch.seq > durable_batch and batch.watermark_ns >= self._context.start_ns:
+                time.sleep(1.0 / speed)
+            yield batch
+
+    def _deliver(
+        self, epoch: int, batches: Iterator[FeedBatch], shards: Sequence[Any], cleanup: contextlib.ExitStack
+    ) -> None:
+        """Send all batches to the shards, and return when they have processed them."""
+        receiving, out = self._connect(epoch, shards, cleanup)
+        try:
+            for batch in batches:
+                out.send(batch)
+            out.end()
+        except ChannelError:
+            _raise_failed(receiving, timeout_s=_DEATH_S)
+            raise
+        ray.get(receiving)
+
+    def _batches(self, from_seq: int, durable_batch: int, cleanup: contextlib.ExitStack) -> Iterator[FeedBatch]:
+        if self._live is not None:
+            # Closed with the pass, whatever ends it: the next one may connect only then.
+            return cleanup.enter_context(contextlib.closing(self._live.batches(from_seq, durable_batch)))
+        settings = self._context.settings.feed
+        if settings.overflow == "block":
+            return self._feed.batches(from_seq)
+        self._buffer = BoundedBuffer(settings.buffer_batches, settings.overflow)
+        return read_through(self._feed, from_seq, self._buffer)
 
     def _connect(self, epoch: int, shards: Sequence[Any], cleanup: contextlib.ExitStack) -> tuple[list[Any], Broadcast]:
         """Have every shard receive; return their calls, which end with the pass, and the channel to all of them."""
@@ -185,11 +223,18 @@ class SymbolShard(Actor):
         self._coalescer = Coalescer(0)
         self._resent_until = -1
         self._pending: collections.deque[Any] = collections.deque()
+        is_shown = context.settings.telemetry.metrics_port is not None and context.info.span_ns is None
+        symbols = context.info.universe.symbols
+        self._tally = FeedTally(f"shard-{shard}", symbols) if is_shown else None
+        self._tap: Tap | None = None
+        self._tap_life: int | None = None
 
-    def reset(self, epoch: int, durable_batch: int, decision: Any) -> int:
+    def reset(self, epoch: int, durable_batch: int, decision: Any, feed_life: int = 0) -> int:
         """Go back to a state not after `durable_batch`; return the number of the batch needed next.
 
-        A pass that is still being received ends: its channel is closed first.
+        A pass that is still being received ends: its channel is closed first. In another life of a live feed, the
+        numbers of its batches begin again behind `durable_batch` with other content, which sinks take as another
+        source's.
         """
         self._epoch = -1
         channel = self._channel
@@ -197,7 +242,8 @@ class SymbolShard(Actor):
             channel.hang_up()
         with self._turn:
             self._writer.wait()
-            processor = build_shard(self._context.info, self._symbol_ids, self._context.settings)
+            self._open_tap(feed_life)
+            processor = build_shard(self._context.info, self._symbol_ids, self._context.settings, self._tap)
             found = self._checkpoints.newest(durable_batch)
             if found is not None:
                 processor.restore(found[1])
@@ -228,6 +274,37 @@ class SymbolShard(Actor):
                 self._take(epoch, batch)
             self._drain(epoch)
 
+    def take_all(self, epoch: int, batches: Iterable[FeedBatch]) -> None:
+        """Process batches that come in this process; return when all of it is decided on."""
+        with self._turn:
+            self._check(epoch)
+            for batch in batches:
+                self._take(epoch, batch)
+            self._drain(epoch)
+
+    def counters(self) -> list[FeedCounters]:
+        """Return how long the ticks of a live feed took to be in the features."""
+        return [] if self._tally is None else [dataclasses.replace(self._tally.counters(), counts={})]
+
+    def sink_events(self, at_end: bool = False) -> list[SinkTrouble]:
+        """Return what is new of the sinks; at the end they are closed first."""
+        tap = self._tap
+        if tap is None:
+            return []
+        if at_end:
+            tap.close(self._context.settings.sinks.close_s)
+        return tap.events(self._context.run_id, at_end=at_end)
+
+    def _open_tap(self, feed_life: int) -> None:
+        if feed_life == self._tap_life:
+            return
+        context = self._context
+        if self._tap is not None:
+            self._tap.close(context.settings.sinks.close_s)
+        source = f"{context.run_id}/shard-{self._shard}" + (f"@{feed_life}" if feed_life else "")
+        self._tap = open_tap(context.settings.sinks, context.info, self._symbol_ids, source)
+        self._tap_life = feed_life
+
     def _take(self, epoch: int, batch: FeedBatch) -> None:
         """Process one batch and pass the result on; batches before the next one are repeats and ignored."""
         processor = self._processor
@@ -235,9 +312,14 @@ class SymbolShard(Actor):
         if batch.seq < processor.next_seq:
             return
         output = processor.process(batch)
+        if self._tally is not None and not isinstance(batch.data, BarBatch):
+            taken = time.time_ns() - batch.data.ts_recv_ns
+            self._tally.observe("receive_to_features", batch.data.symbol_id, taken)
         if batch.seq > self._resent_until:
             self._send(epoch, self._coalescer.add(output))
         if (batch.seq + 1) % self._context.settings.ray.checkpoint_every == 0:
+            if self._tap is not None:
+                self._tap.settle()
             self._writer.save(batch.seq, processor.state())
 
     def _send(self, epoch: int, output: ShardOutput | None) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trader.core.clock import SystemClock
 from trader.core.decision import DecisionBlock
-from trader.core.errors import StoreUnavailableError
+from trader.core.errors import StoreUnavailableError, UserError
 from trader.core.events import Event
 from trader.core.orders import TradingState
 from trader.core.protocols import Prediction, Predictor
@@ -25,6 +26,10 @@ from trader.reporting.status import RunStatus
 from trader.runtime.actors import Actor, RunContext
 from trader.runtime.watchers import Watchers
 from trader.storage import Store
+from trader.telemetry.feed_metrics import FeedCounters
+
+if TYPE_CHECKING:
+    from risk.snapshot import RiskSnapshot
 
 __all__ = ["DecisionActor"]
 
@@ -84,6 +89,10 @@ class DecisionActor(Actor):
             self._watchers.on_data(output.n_ticks, output.n_bars, output.n_late)
             self._watchers.on_standing(self._mine.standing)
         self._mine.make_room(self._stopping.is_set)
+
+    def on_feed(self, counters: FeedCounters) -> None:
+        """Show the totals of a live feed."""
+        self._watchers.on_feed(counters)
 
     def stop(self) -> None:
         """Wait no longer for a store that is away than it takes to try again."""
@@ -161,7 +170,22 @@ class DecisionActor(Actor):
     def _on_decisions(self, decisions: DecisionBlock, latency_ns: int | None) -> None:
         self._monitor.on_decisions(decisions, latency_ns)
         self._watchers.on_decisions(decisions, latency_ns)
+        self._watchers.on_risk(self._risk)
         self._journal.on_decisions(decisions, latency_ns)
+
+    def _risk(self) -> tuple[RiskSnapshot, Mapping[str, float] | None]:
+        # Not above: it reaches for scipy, which a run that shows no metrics can do without.
+        from risk.options.held import greeks_of_file
+        from trader.engine.holdings import risk_of
+
+        symbols, gate = self._context.info.universe.symbols, self._context.settings.risk
+        holdings = self._mine.holdings()
+        try:
+            greeks = greeks_of_file(symbols, holdings, gate.option_positions)
+        except UserError as error:  # the file was good when the run began
+            self._log.error("options_unreadable", reason=str(error))
+            greeks = None
+        return risk_of(symbols, holdings, gate), greeks
 
     def _on_event(self, event: Event) -> None:
         self._watchers.on_event(event)

@@ -8,6 +8,7 @@ order and fill ids are functions of the decision, so what is done again comes ou
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +17,7 @@ import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
 
 from trader.core.errors import OperationError, TraderError
-from trader.core.events import BufferOverflowed, Event, PartRestarted
+from trader.core.events import BufferOverflowed, DataRejected, Event, FeedTrouble, PartRestarted
 from trader.core.orders import TradingState
 from trader.core.protocols import Predictor
 from trader.engine.join import split_symbols
@@ -26,11 +27,13 @@ from trader.runtime.actors import CONCURRENCY, CONTROL, FeedPump, RunContext, Sy
 from trader.runtime.channel import ChannelError
 from trader.runtime.cluster import NAMESPACE
 from trader.runtime.decision import DecisionActor
+from trader.runtime.feed_shard import FeedShard
 from trader.storage import Store
 
 __all__ = ["Session", "actor_name", "set_trading_state"]
 
 _POLL_S = 0.25
+_FEED_EVERY_S = 1.0
 _HEAL_TIMEOUT_S = 60.0
 
 
@@ -59,7 +62,9 @@ class Session:
         self._context = context
         self._store = store
         self._epoch = int(time.time())
+        self._feed_life = 0 if context.info.span_ns is not None else self._epoch
         self._restarts = 0
+        self._feed_shown = 0.0
         shards = split_symbols(len(context.info.universe), context.settings.ray.shards)
 
         def create(kind: type, part: str, *args: Any) -> Any:
@@ -68,11 +73,16 @@ class Session:
             return named.remote(context, *args)
 
         self._decision = create(DecisionActor, "decision", shards, predictor, challenger)
-        self._shards = [create(SymbolShard, f"shard-{n}", n, ids) for n, ids in enumerate(shards)]
-        self._feed = create(FeedPump, "feed")
-        self._parts = {"decision": self._decision, "feed": self._feed} | {
-            f"shard-{n}": shard for n, shard in enumerate(self._shards)
-        }
+        if context.info.span_ns is None and len(shards) == 1:
+            self._feed = create(FeedShard, "feed", shards[0])
+            self._shards = [self._feed]
+            self._parts = {"decision": self._decision, "feed": self._feed}
+        else:
+            self._shards = [create(SymbolShard, f"shard-{n}", n, ids) for n, ids in enumerate(shards)]
+            self._feed = create(FeedPump, "feed")
+            self._parts = {"decision": self._decision, "feed": self._feed} | {
+                f"shard-{n}": shard for n, shard in enumerate(self._shards)
+            }
         self._pids = self._wait_alive()
 
     @property
@@ -104,7 +114,7 @@ class Session:
         self._epoch += 1
         durable: int = ray.get(self._decision.reset.remote(self._epoch))
         needed: list[int] = ray.get(
-            [shard.reset.remote(self._epoch, durable, self._decision) for shard in self._shards]
+            [shard.reset.remote(self._epoch, durable, self._decision, self._feed_life) for shard in self._shards]
         )
         pumping = self._feed.pump.remote(self._epoch, min(needed), durable, self._shards)
         stopping = False
@@ -115,9 +125,15 @@ class Session:
                 stopping = True
             if on_status is not None:
                 self._show(on_status, "stopping" if stopping else "")
+            self._record_troubles()
+            self._record_sinks()
+            self._show_feed()
         finished: bool = ray.get(pumping)
         ray.get(self._decision.finish.remote(self._epoch))
         self._record_drops()
+        self._record_troubles()
+        self._record_sinks(at_end=True)
+        self._show_feed()
         if on_status is not None:
             self._show(on_status, "")
         return finished
@@ -128,7 +144,33 @@ class Session:
             call = self._decision.status.options(concurrency_group=CONTROL)
             on_status(ray.get(call.remote(self._restarts, message), timeout=5.0))
 
+    def _show_feed(self) -> None:
+        """Pass on to the metrics what a live feed has brought."""
+        context, now = self._context, time.monotonic()
+        if context.info.span_ns is not None or context.settings.telemetry.metrics_port is None:
+            return
+        if now - self._feed_shown < _FEED_EVERY_S:
+            return
+        self._feed_shown = now
+        with contextlib.suppress(RayActorError, GetTimeoutError):
+            actors = list(dict.fromkeys([self._feed, *self._shards]))
+            calls = [actor.counters.options(concurrency_group=CONTROL).remote() for actor in actors]
+            for counters in itertools.chain.from_iterable(ray.get(calls, timeout=5.0)):
+                self._decision.on_feed.options(concurrency_group=CONTROL).remote(counters)
+
     def _record_drops(self) -> None:
+        rejected: dict[str, int] = ray.get(self._feed.rejected.remote())
+        for reason, count in rejected.items():
+            self._record(
+                DataRejected(
+                    run_id=self._context.run_id,
+                    trace_id="",
+                    ts_ns=time.time_ns(),
+                    source=self._context.info.name,
+                    reason=reason,
+                    count=count,
+                )
+            )
         dropped: int = ray.get(self._feed.dropped_rows.remote())
         if dropped:
             self._record(
@@ -136,6 +178,38 @@ class Session:
                     run_id=self._context.run_id, trace_id="", ts_ns=time.time_ns(), buffer="feed", dropped=dropped
                 )
             )
+
+    def _record_troubles(self) -> None:
+        """Store what went wrong with a live feed; one that does not answer is asked again."""
+        if self._context.info.span_ns is not None:
+            return
+        with contextlib.suppress(RayActorError, GetTimeoutError):
+            call = self._feed.troubles.options(concurrency_group=CONTROL)
+            for trouble in ray.get(call.remote(), timeout=5.0):
+                self._record(
+                    FeedTrouble(
+                        run_id=self._context.run_id,
+                        trace_id="",
+                        ts_ns=trouble.ts_ns,
+                        source=trouble.source or self._context.info.name,
+                        trouble=trouble.kind,
+                        detail=trouble.detail,
+                        symbol=trouble.symbol,
+                        count=trouble.count,
+                    )
+                )
+
+    def _record_sinks(self, at_end: bool = False) -> None:
+        """Store what is new of the sinks; at the end they are given time to write what waits."""
+        sinks = self._context.settings.sinks
+        if not sinks.are_on:
+            return
+        timeout_s = 5.0 + (2 * sinks.close_s if at_end else 0.0)
+        with contextlib.suppress(RayActorError, GetTimeoutError):
+            calls = [shard.sink_events.options(concurrency_group=CONTROL).remote(at_end) for shard in self._shards]
+            for events in ray.get(calls, timeout=timeout_s):
+                for event in events:
+                    self._record(event)
 
     def _record(self, event: Event) -> None:
         """Store an event; where the store is away, when it is back."""
@@ -151,6 +225,8 @@ class Session:
             if isinstance(cause, TraderError):
                 raise cause from None
             raise OperationError(f"a part failed: {type(cause).__name__}: {cause}") from error
+        if "feed" in died and self._feed_life:
+            self._feed_life = self._epoch + 1
         self._restarts += 1
         if self._restarts > self._context.settings.ray.max_restarts:
             raise OperationError(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
 from prometheus_client import start_http_server
 
 from trader.core.decision import DecisionBlock
@@ -9,10 +13,16 @@ from trader.core.errors import OperationError
 from trader.core.events import Event, trace_id_of
 from trader.engine.monitor import Standing
 from trader.settings import TelemetrySettings
+from trader.telemetry.feed_metrics import FeedCounters
 from trader.telemetry.metrics import Metrics
 from trader.telemetry.stream import EventStream
 
+if TYPE_CHECKING:
+    from risk.snapshot import RiskSnapshot
+
 __all__ = ["Watchers"]
+
+_RISK_EVERY_S = 1.0
 
 
 class Watchers:
@@ -31,6 +41,7 @@ class Watchers:
             if settings.redis_url is None
             else EventStream(settings.redis_url, run_id, maxlen=settings.stream_maxlen)
         )
+        self._risk_shown = -_RISK_EVERY_S
         self._metrics = None if settings.metrics_port is None else Metrics(run_id)
         if self._metrics is not None and settings.metrics_port is not None:
             try:
@@ -45,6 +56,11 @@ class Watchers:
             self._metrics.add_bars(n_bars)
             self._metrics.add_drops("late", n_late)
 
+    def on_feed(self, counters: FeedCounters) -> None:
+        """Show the totals of a live feed."""
+        if self._metrics is not None:
+            self._metrics.on_feed(counters)
+
     def on_decisions(self, decisions: DecisionBlock, latency_ns: int | None) -> None:
         """Count and publish decisions, each of the given latency."""
         if self._metrics is None and self._stream is None:
@@ -55,6 +71,18 @@ class Watchers:
             if self._stream is not None:
                 trace_id = trace_id_of(self._run_id, decision.seq)
                 self._stream.publish_decision(decision, trace_id=trace_id, latency_ns=latency_ns)
+
+    def on_risk(self, measure: Callable[[], tuple[RiskSnapshot, Mapping[str, float] | None]]) -> None:
+        """Show the risk of the bar that has just been decided on, at most once a second: it takes milliseconds."""
+        now = time.monotonic()
+        if self._metrics is None or now - self._risk_shown < _RISK_EVERY_S:
+            return
+        self._risk_shown = now
+        snapshot, greeks = measure()
+        exposure = snapshot.exposure.to_dict()
+        exposure.pop("n_assets")
+        figures = {estimate.method: (estimate.var, estimate.es) for estimate in snapshot.estimates}
+        self._metrics.set_risk(figures, exposure, snapshot.drawdown, greeks or {})
 
     def on_event(self, event: Event) -> None:
         """Count an event that is no single decision's."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from trader.core.decision import Decision
 from trader.core.events import Event
+from trader.telemetry.feed_metrics import FeedCounters, FeedMetrics
 
 __all__ = ["CONTENT_TYPE", "LATENCY_BUCKETS_S", "Metrics"]
 
@@ -41,6 +44,11 @@ class Metrics:
     trader_events_total                       counter   kind (predictions_missing, store_gone, …)
     trader_unpredicted                        gauge
     trader_store_waiting                      gauge
+    trader_var, trader_es                     gauge     method
+    trader_exposure                           gauge     kind (gross, net, long, short)
+    trader_drawdown                           gauge
+    trader_option_greek                       gauge     greek (value, delta, …)
+    trader_feed_…                             …         see `FeedMetrics`
     ========================================= ========= ==========================================
 
     Parameters
@@ -72,6 +80,19 @@ class Metrics:
         self._events = Counter("trader_events", "Models or the store gone, or back.", ("kind",), registry=self.registry)
         self._unpredicted = Gauge("trader_unpredicted", "Instants at which no model answered.", registry=self.registry)
         self._waiting = Gauge("trader_store_waiting", "Decisions that the store has not taken.", registry=self.registry)
+        self._var = Gauge(
+            "trader_var", "Value at risk of the next bar, over equity.", ("method",), registry=self.registry
+        )
+        self._es = Gauge("trader_es", "Expected shortfall, likewise.", ("method",), registry=self.registry)
+        self._exposure = Gauge("trader_exposure", "Sums of weights, over equity.", ("kind",), registry=self.registry)
+        self._drawdown = Gauge("trader_drawdown", "Loss from the highest equity, over it.", registry=self.registry)
+        self._greeks = Gauge(
+            "trader_option_greek",
+            "Of the options held beside the run, in currency.",
+            ("greek",),
+            registry=self.registry,
+        )
+        self._feeds = FeedMetrics(self.registry)
         Gauge("trader_run_info", "The run.", ("run_id",), registry=self.registry).labels(run_id).set(1)
 
     def add_ticks(self, count: int) -> None:
@@ -81,6 +102,10 @@ class Metrics:
     def add_bars(self, count: int) -> None:
         """Count bars."""
         self._bars.inc(count)
+
+    def on_feed(self, counters: FeedCounters) -> None:
+        """Show a feed's totals."""
+        self._feeds.update(counters)
 
     def add_drops(self, where: str, count: int) -> None:
         """Count what a full buffer named `where` dropped."""
@@ -94,6 +119,29 @@ class Metrics:
         """Set how many instants were without a prediction, and how many decisions wait for the store."""
         self._unpredicted.set(unpredicted)
         self._waiting.set(waiting)
+
+    def set_risk(
+        self,
+        figures: Mapping[str, tuple[float, float]],
+        exposure: Mapping[str, float],
+        drawdown: float,
+        greeks: Mapping[str, float],
+    ) -> None:
+        """Set value at risk and expected shortfall by method, exposures by kind, the drawdown, and Greeks by name.
+
+        A method that could not be estimated is taken off, so that nobody mistakes an old figure for a new one.
+        """
+        self._var.clear()
+        self._es.clear()
+        for method, (var, es) in figures.items():
+            self._var.labels(method).set(var)
+            self._es.labels(method).set(es)
+        for kind, value in exposure.items():
+            self._exposure.labels(kind).set(value)
+        self._drawdown.set(drawdown)
+        self._greeks.clear()
+        for name, value in greeks.items():
+            self._greeks.labels(name).set(value)
 
     def on_decision(self, decision: Decision, latency_ns: int | None = None) -> None:
         """Count a decision and all that happened in it."""

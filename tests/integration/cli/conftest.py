@@ -24,10 +24,12 @@ def trader(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., Outcome]:
     """Run a command in an empty folder and return its exit code and output."""
+    from trader.cli.common import out
     from trader.cli.main import main
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(out, "width", 200)  # it looked at the variable when it was made
 
     def run(*args: str) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["trader", *args])

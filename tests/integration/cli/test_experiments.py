@@ -75,7 +75,13 @@ def test_from_registration_to_rollback(trader: Callable[..., Any], trained: Any,
     own = (tmp_path / "ab.html").read_text()
     assert all(text in own for text in ('id="plot-traffic"', "ramp 50% → 90%", "What happened", "Calibration"))
     assert "://" not in own.replace("http://www.w3.org", "")
-    assert "its scores are not kept" in (tmp_path / "runs" / dark["run_id"] / "report.html").read_text()
+    assert "Reliability" in (tmp_path / "runs" / dark["run_id"] / "report.html").read_text()
+    shadow = _json(trader("experiments", "status", "dark", "--json"))["calibration"]
+    assert shadow == status["calibration"]
+    assert 0.5 < shadow["linear@1.0.0"]["low"] < shadow["linear@1.0.0"]["slope"] < shadow["linear@1.0.0"]["high"] < 2.0
+    outcomes = [part["outcome"] for part in shadow["linear@1.0.0"]["bins"]]
+    assert len(outcomes) == 5
+    assert outcomes == sorted(outcomes)
     shown = trader("experiments", "status", "dark")
     assert "policy: propose; held: passed, but " in shown.out
     assert "% of the signs agree; 50% are needed" in shown.out

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,11 @@ import psutil
 import pytest
 
 from tests.support.command import read_fills, wait_for_decisions
+from tests.support.redis_server import running_redis
+from trader.data.content import event_times
+from trader.data.feeds import open_feed
+from trader.data.sinks.redis_reader import RedisStreamReader
+from trader.settings import load_settings
 from trader.storage import Store
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -32,12 +37,43 @@ def _kill_part(process: subprocess.Popen[str], title: str) -> bool:
     return False
 
 
+@pytest.fixture
+def own_redis() -> Iterator[str]:
+    with running_redis() as server:
+        yield server.url
+
+
+def _check_bars(url: str) -> None:
+    """Every bar of the feed is in the stream, once."""
+    found: list[tuple[str, int]] = []
+    with RedisStreamReader(url, "gpt-trader:bars", "g", "c") as reader:
+        while entries := reader.read(100, block_s=0.05):
+            for entry in entries:
+                names = [entry.universe.symbols[symbol] for symbol in entry.batch.symbol_id]
+                found += zip(names, event_times(entry.batch).tolist(), strict=True)
+    feed = open_feed(load_settings("ci").feed, seed=0)
+    symbols = feed.info.universe.symbols
+    batches = [batch.data for batch in feed.batches()]
+    truth = [
+        (symbols[symbol], ts_ns)
+        for data in batches
+        for symbol, ts_ns in zip(data.symbol_id.tolist(), event_times(data).tolist(), strict=True)
+    ]
+    assert len(found) == len(set(found))
+    assert set(found) == set(truth)
+
+
 def test_killed_and_interrupted_run_changes_nothing(
-    start_trader: Any, trader: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, reference_run: Path
+    start_trader: Any,
+    trader: Callable[..., subprocess.CompletedProcess[str]],
+    tmp_path: Path,
+    reference_run: Path,
+    own_redis: str,
 ) -> None:
     """SIGKILL of feed, shard, decision actor and Serve replica, then SIGTERM: each death is recorded, the report is
-    marked incomplete, and `--resume` ends with the fills of an undisturbed run."""
-    process = start_trader(*RUN, "--models", str(reference_run / "models"), "--speed", "10")
+    marked incomplete, and `--resume` ends with the fills of an undisturbed run. A sink holds every bar, once."""
+    sink = ("--set", f"sinks.redis.url={own_redis}")
+    process = start_trader(*RUN, *sink, "--models", str(reference_run / "models"), "--speed", "10")
     run_id = ""
     for after, title in ((10, "SymbolShard"), (35, "DecisionActor"), (60, "FeedPump"), (85, "ServeReplica")):
         run_id = wait_for_decisions(tmp_path, process, after)
@@ -61,3 +97,4 @@ def test_killed_and_interrupted_run_changes_nothing(
     again = trader("run", "--resume", run_id, "--json")
     assert again.returncode == 2
     assert "is complete" in again.stderr
+    _check_bars(own_redis)

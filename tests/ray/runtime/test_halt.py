@@ -30,7 +30,7 @@ def test_halt_and_resume_act_at_once(
     """After `trader halt` no order passes until `trader resume`; both are events with a name and a reason."""
     models = ("--models", str(reference_run / "models"))
     joining = ("--set", f"ray.address={ray_cluster.address}")
-    process = start_trader("run", "--preset", "ci", *models, *joining, "--speed", "8", RAY_AUTH_MODE="disabled")
+    process = start_trader("run", "--preset", "ci", *models, *joining, "--speed", "2", RAY_AUTH_MODE="disabled")
     run_id = wait_for_decisions(tmp_path, process, 10)
     halted = trader("halt", "--why", "test", "--json")
     assert halted.returncode == 0, halted.stderr

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import pytest
 import ray
 from ray.exceptions import RayError
 
+from tests.support.waiting import wait_until
 from trader.core.errors import OperationError
 from trader.data.feeds import open_feed
 from trader.engine.join import split_symbols
@@ -79,13 +80,6 @@ def actors(ray_cluster: RayCluster, tmp_path_factory: pytest.TempPathFactory) ->
         ray.kill(actor)
 
 
-def _wait_until(reached: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not reached():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def _failure(call: Any) -> BaseException:
     with pytest.raises(RayError) as caught:
         ray.get(call, timeout=60)
@@ -97,7 +91,7 @@ def test_a_reset_ends_the_pass_before(actors: Actors) -> None:
     expected = [N_DAYS * N_SYMBOLS // N_SHARDS] * N_SHARDS
     actors.reset(1)
     old = actors.feed.pump.remote(1, 0, -1, actors.shards)
-    _wait_until(lambda: all(actors.bars(1)))
+    wait_until(lambda: all(actors.bars(1)))
     actors.reset(2)
     assert isinstance(_failure(old), ChannelError)
     broken = actors.bars(1)
@@ -120,7 +114,7 @@ def test_a_stopped_pump_leaves_nothing_undecided(actors: Actors) -> None:
     """`stop` ends the feed between two batches; all that was sent has arrived at the end when the pump returns."""
     actors.reset(7)
     pumping = actors.feed.pump.remote(7, 0, -1, actors.shards)
-    _wait_until(lambda: all(actors.bars(7)))
+    wait_until(lambda: all(actors.bars(7)))
     ray.get(actors.feed.stop.options(concurrency_group=CONTROL).remote())
     assert ray.get(pumping) is False
     first, second = actors.bars(7)

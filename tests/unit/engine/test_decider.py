@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from trader.core.errors import DataError
 from trader.core.market import Universe
 from trader.core.protocols import FeedInfo, Prediction, Predictor
 from trader.data.content import describe
@@ -64,7 +65,7 @@ def outputs() -> list[list[ShardOutput]]:
 
 
 def _decider(
-    folder: Path, name: str, commit_every: int = 1, predictor: Predictor | None = None
+    folder: Path, name: str, commit_every: int = 1, predictor: Predictor | None = None, *, is_live: bool = False
 ) -> tuple[Store, Decider]:
     feed = SimulatedMarket(SETTINGS.feed.simulation, seed=3, batch_slices=10)
     store = Store.open(f"sqlite:///{folder}/{name}.db", synchronous="normal")
@@ -72,7 +73,7 @@ def _decider(
         store.create_run(_record(feed.info, SETTINGS))
     decider = build_decider(
         run_id="r",
-        info=feed.info,
+        info=dataclasses.replace(feed.info, span_ns=None) if is_live else feed.info,
         settings=SETTINGS,
         start_ns=feed.info.span_ns[0] + 60 * 86_400_000_000_000,
         symbol_ids=split_symbols(N_SYMBOLS, 2),
@@ -176,6 +177,27 @@ def test_a_new_decider_remembers_the_past(
     decider.commit()
     assert set(again.seen) == {39}
     assert store.decisions("r").score.tobytes() == expected_sums
+
+
+def test_a_live_feed_may_bring_instants_again(
+    outputs: list[list[ShardOutput]], expected: list[dict[str, object]], tmp_path: Path
+) -> None:
+    """A shard behind the last decision makes bars that are decided: they are late, and what follows is as before."""
+    half = len(outputs) // 2
+    again = [
+        [dataclasses.replace(each, seq=batch + 5, first_seq=batch + 5) for each in both]
+        for batch, both in enumerate(outputs)
+    ]
+    _, replay = _decider(tmp_path, "replay")
+    _deliver(replay, outputs, _in_order(half))
+    with pytest.raises(DataError, match="that of the slice before, is needed"):
+        _deliver(replay, again, _in_order(len(again))[2 * (half - 5) :])
+    store, live = _decider(tmp_path, "live", is_live=True)
+    _deliver(live, outputs, _in_order(half))
+    store, live = _decider(tmp_path, "live", is_live=True)
+    _deliver(live, again, _in_order(len(again))[2 * (half - 5) :])
+    assert live.counters.late == 5 * 10 * N_SYMBOLS
+    assert _fills(store) == expected
 
 
 def test_a_missing_shard_holds_the_decision(outputs: list[list[ShardOutput]], tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -75,3 +77,26 @@ def test_periods_per_year() -> None:
     assert periods_per_year(business) == 252.0
     assert periods_per_year(np.arange(10_000, dtype=np.int64) * 60_000_000_000) == pytest.approx(525_960)
     assert periods_per_year(np.array([1])) == 252.0
+
+
+def test_a_live_run_begins_with_the_first_whole_bar(tmp_path: Path) -> None:
+    """Its start is the next boundary of bars, kept for a resume; a year holds as many bars as fit into it."""
+    settings = _settings(models={"load_from": tmp_path}, bars={"size": 60.0}, feed={"kind": "binance"})
+    before = time.time_ns()
+    plan = make_plan(settings, _info(None), mode="run")
+    assert before < plan.start_ns <= time.time_ns() + 60 * 10**9 + 1000
+    assert plan.start_ns % (60 * 10**9) == 1000
+    assert feed_window(plan.settings.feed)[0] == plan.start_ns
+    assert plan.settings.sizing.bars_per_year == pytest.approx(525_960)
+    assert plan.settings.risk.max_data_age_s == 120.0
+    again = make_plan(plan.settings, _info(None), mode="run")
+    assert (again.start_ns, again.settings) == (plan.start_ns, plan.settings)
+
+
+def test_what_a_live_feed_cannot_do_is_refused(tmp_path: Path) -> None:
+    """A backtest, and bars of which a year holds nobody knows how many."""
+    settings = _settings(models={"load_from": tmp_path}, bars={"kind": "dollar", "size": 1e6})
+    with pytest.raises(DataError, match="trader feeds record"):
+        make_plan(settings, _info(None), mode="backtest")
+    with pytest.raises(SettingsError, match=r"sizing.bars_per_year is not set; bars.kind='dollar'"):
+        make_plan(settings, _info(None), mode="run")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import time
 from collections.abc import Iterator, Mapping
 
@@ -12,7 +14,8 @@ from trader.core.errors import DataError, OperationError
 from trader.core.market import TradeBatch, Universe
 from trader.core.protocols import FeedBatch, FeedInfo
 from trader.data.buffer import BoundedBuffer
-from trader.engine.source import read_through
+from trader.data.live.troubles import Trouble
+from trader.engine.source import LiveReader, read_through
 
 
 class _Burst:
@@ -67,3 +70,48 @@ def test_an_error_of_the_source_reaches_the_consumer() -> None:
     assert [next(stream).seq, next(stream).seq] == [0, 1]
     with pytest.raises(OperationError, match="broken"):
         next(stream)
+
+
+class _Endless:
+    """A live feed that brings two rows a batch."""
+
+    info = FeedInfo("endless", Universe(("A",)), "trades", frozenset(), "x")
+    dropped_rows = 0
+
+    def batches(self, from_seq: int = 0) -> Iterator[FeedBatch]:
+        for seq in itertools.count(from_seq):
+            pair = np.array([seq, seq])
+            yield FeedBatch(seq, seq, TradeBatch(pair, pair, 0 * pair, 1 + pair, pair, 0 * pair))
+
+    def troubles(self) -> list[Trouble]:
+        return []
+
+
+def _read(reader: LiveReader, from_seq: int, durable: int, n: int) -> list[tuple[int, int]]:
+    """Number and rows of the first `n` batches of a pass."""
+    with contextlib.closing(reader.batches(from_seq, durable)) as stream:
+        return [(batch.seq, len(batch.data)) for batch in itertools.islice(stream, n)]
+
+
+def test_a_live_feed_can_be_read_again() -> None:
+    """A pass that goes back gets the same batches under the same numbers, and then what is new."""
+    reader = LiveReader(_Endless())  # type: ignore[arg-type]
+    assert _read(reader, 0, -1, 9) == [(seq, 2) for seq in range(9)]
+    assert _read(reader, 4, 6, 8) == [(seq, 2) for seq in range(4, 12)]
+    assert _read(reader, 12, 11, 1) == [(12, 2)]
+    assert reader.troubles() == []
+
+
+def test_what_is_kept_is_bounded_and_the_rest_is_told() -> None:
+    """Batches that were let go of come empty."""
+    reader = LiveReader(_Endless(), keep_rows=6)  # type: ignore[arg-type]
+    _read(reader, 0, -1, 9)
+    assert _read(reader, 4, 5, 6) == [(4, 0), (5, 0), (6, 2), (7, 2), (8, 2), (9, 2)]
+    assert [trouble.detail for trouble in reader.troubles()] == ["batches 4 to 5 cannot be given again"]
+
+
+def test_a_reader_that_died_says_so() -> None:
+    """A new one that is to go on in the middle has nothing of what is decided on."""
+    reader = LiveReader(_Endless())  # type: ignore[arg-type]
+    assert _read(reader, 4, 6, 4) == [(4, 0), (5, 0), (6, 0), (7, 2)]
+    assert [trouble.detail for trouble in reader.troubles()] == ["batches 4 to 6 cannot be given again"]

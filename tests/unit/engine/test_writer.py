@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.support.waiting import wait_until
 from trader.core.errors import DataError, StoreError, StoreUnavailableError
 from trader.core.events import Event
 from trader.engine.writer import Group, StoreWriter, patiently
@@ -58,13 +59,6 @@ def make(disk: Disk) -> Iterator[Callable[..., StoreWriter]]:
     assert all(each.close(10.0) for each in made)
 
 
-def _until(reached: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not reached():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_what_is_put_is_durable_on_return(disk: Disk, make: Callable[..., StoreWriter]) -> None:
     """While the store answers nothing ever waits."""
     writer = make()
@@ -93,7 +87,7 @@ def test_an_outage_delays_and_loses_nothing(disk: Disk, make: Callable[..., Stor
     gone, back = disk.events
     assert gone.payload() == {"reason": "connection refused"}
     assert back.payload() == {"seconds": pytest.approx(0.2, abs=0.3), "decisions": 10}
-    _until(lambda: told == [gone, back])
+    wait_until(lambda: told == [gone, back])
 
 
 def test_a_store_that_hangs_counts_as_gone(disk: Disk, make: Callable[..., StoreWriter]) -> None:
@@ -122,7 +116,7 @@ def test_beyond_its_bound_it_makes_others_wait(
         writer.put(disk.group(number))
     assert not writer.is_full
     writer.put(disk.group(2))
-    _until(lambda: writer.is_full)
+    wait_until(lambda: writer.is_full)
     writer.make_room(lambda: True)
     waiting = threading.Thread(target=writer.make_room)
     waiting.start()

@@ -61,3 +61,18 @@ def test_registries_are_apart() -> None:
     first, second = Metrics("a"), Metrics("b")
     first.add_ticks(5)
     assert _samples(second)["trader_ticks_total", ()] == 0
+
+
+def test_risk_that_is_no_longer_known_is_not_shown() -> None:
+    """Figures by method, exposure and Greek; a method that drops out takes its figure with it."""
+    metrics = Metrics("r1")
+    exposure = {"gross": 0.9, "net": 0.1}
+    metrics.set_risk({"historical": (0.02, 0.03), "evt": (0.025, 0.04)}, exposure, 0.1, {"delta": 5.0})
+    metrics.set_risk({"historical": (0.01, 0.02)}, exposure, 0.2, {})
+    got = _samples(metrics)
+    assert got["trader_var", (("method", "historical"),)] == 0.01
+    assert got["trader_es", (("method", "historical"),)] == 0.02
+    assert ("trader_var", (("method", "evt"),)) not in got
+    assert got["trader_exposure", (("kind", "net"),)] == 0.1
+    assert got["trader_drawdown", ()] == 0.2
+    assert ("trader_option_greek", (("greek", "delta"),)) not in got
