@@ -24,6 +24,8 @@ BENCHMARKS = (
     "actors_throughput",
     "decision_loop",
     "tick_latency",
+    "socket_to_features",
+    "live_latency",
     "memory",
     "learning_proof",
     "registry",
@@ -32,6 +34,13 @@ BENCHMARKS = (
     "tune",
     "transformer",
     "panel_training",
+    "risk_correlation",
+    "risk_simulation",
+    "risk_var",
+    "risk_greeks",
+    "risk_snapshot",
+    "redis_sink",
+    "book_updates",
 )
 """Each is the module of that name with a function `run(options) -> Result`."""
 

@@ -18,7 +18,7 @@ from trader.runtime.cluster import cluster
 from trader.settings import RaySettings, Settings
 from trader.telemetry.log import LogConfig
 
-__all__ = ["Pipeline", "Sink", "local_cluster", "processor_time"]
+__all__ = ["Pipeline", "Sink", "local_cluster", "processor_time", "run_context"]
 
 
 class Sink:
@@ -37,6 +37,19 @@ class Sink:
         """Return the counts and start over."""
         counts, self._counts = self._counts, dict.fromkeys(self._counts, 0)
         return counts
+
+
+def run_context(settings: Settings, info: FeedInfo, folder: Path) -> RunContext:
+    """Return what the actors of a run are told; logs and checkpoints go to `folder`."""
+    return RunContext(
+        run_id="bench",
+        mode="run",
+        settings=settings,
+        info=info,
+        start_ns=0,
+        log=LogConfig(folder / "log.jsonl"),
+        checkpoint_dir=folder / "checkpoints",
+    )
 
 
 class Pipeline:
@@ -66,15 +79,7 @@ class Pipeline:
         arguments: tuple[Any, ...],
         shard_kind: type[SymbolShard] = SymbolShard,
     ) -> None:
-        context = RunContext(
-            run_id="bench",
-            mode="run",
-            settings=settings,
-            info=info,
-            start_ns=0,
-            log=LogConfig(folder / "log.jsonl"),
-            checkpoint_dir=folder / "checkpoints",
-        )
+        context = run_context(settings, info, folder)
         remote = ray.remote(num_cpus=0.1, concurrency_groups=CONCURRENCY)
         self.sink = remote(Sink).remote()
         self.shards = [
