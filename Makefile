@@ -19,7 +19,7 @@ install: $(STAMP)  ## Build .venv with the pinned packages and the project
 
 $(STAMP): pyproject.toml config/constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_EXTRA) -c config/constraints.txt -e ".[dev,boosting,explain,onnx]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_EXTRA) -c config/constraints.txt -e ".[dev,boosting,explain,kafka,onnx,options]"
 	@touch $@
 
 run: $(STAMP)  ## Trade the demo: 20 US stocks, 2016-2022, on a local Ray cluster

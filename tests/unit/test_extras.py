@@ -12,7 +12,9 @@ from trader.models.extras import optional
 EXTRAS = {
     "boosting": ("lightgbm", "xgboost", "catboost"),
     "explain": ("shap",),
+    "kafka": ("confluent_kafka",),
     "onnx": ("onnx", "onnxruntime"),
+    "options": ("QuantLib",),
 }
 
 

@@ -207,5 +207,5 @@ def test_a_state_of_another_universe_is_refused() -> None:
     other = DecisionLoop(N + 1, sizing=SizingSettings(), execution=ExecutionSettings(), gate=GateSettings())
     before = loop.state()
     with pytest.raises(DataError, match=r"state\.target has shape"):
-        loop.restore(other.state())
+        loop.restore(other.state(), np.empty((0, N)))
     assert loop.state() == before

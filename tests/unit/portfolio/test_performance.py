@@ -12,6 +12,7 @@ import pytest
 from trader.core.errors import DataError
 from trader.core.orders import FillBatch
 from trader.portfolio.performance import Performance, performance
+from trader.portfolio.returns import annual_return
 from trader.portfolio.trading import cost_breakdown, exposure, holding_values, pnl_by_symbol
 from trader.validation.sharpe import deflated_sharpe, probabilistic_sharpe, sharpe_ratio
 
@@ -198,3 +199,9 @@ def test_benchmark_of_another_length_is_refused() -> None:
     """A benchmark must have one value an instant."""
     with pytest.raises(DataError, match=r"benchmark 'b' has shape \(2,\)"):
         measure([1.0, 1.0, 1.0], benchmarks={"b": np.ones(2)})
+
+
+def test_annual_return_of_minutes_is_infinite_not_an_error() -> None:
+    """Half a per cent a second for three seconds is more a year than floats hold."""
+    assert annual_return(np.full(3, 0.005), 31_536_000.0) == float("inf")
+    assert annual_return(np.full(3, -0.005), 31_536_000.0) == -1.0

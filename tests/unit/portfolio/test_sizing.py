@@ -141,3 +141,37 @@ def test_turnover_goes_part_of_the_way() -> None:
     target = _target([1.0, 0.0, -1.0], risk, current=current, max_turnover=0.05)
     share = 0.05 / np.abs(aim - current).sum()
     np.testing.assert_allclose(target, current + share * (aim - current))
+
+
+def _equicorrelated(rho: float, n: int = 6) -> EwmaRisk:
+    """Return an estimate whose correlations are all `rho`, exactly."""
+    risk = _risk(n)
+    risk.co_moment[:] = rho + (1.0 - rho) * np.eye(n)
+    return risk
+
+
+@pytest.mark.parametrize("scaling", [0.0, 0.5, 1.0])
+def test_lost_diversification_lowers_the_target_volatility(scaling: float) -> None:
+    """By the ratio of the volatilities of six equal risks at correlations of .2 and .7, to the power of the setting."""
+    options = {"tilt": 1.0, "target_volatility": 0.1, "usual_correlation": 0.2}
+    risk = _equicorrelated(0.7)
+    weights = _target([1.0] * 6, risk, correlation_scaling=scaling, **options)
+    volatility = np.sqrt(252.0 * weights @ risk.covariance() @ weights)
+    equal = [np.sqrt(np.full(6, 1 / 6) @ (r + (1 - r) * np.eye(6)) @ np.full(6, 1 / 6)) for r in (0.2, 0.7)]
+    assert volatility == pytest.approx(0.1 * (equal[0] / equal[1]) ** scaling, rel=1e-12)
+
+
+def test_low_correlation_raises_nothing_and_abstaining_names_do_not_count() -> None:
+    """Below the usual correlation the target stays; a name without a score has no part in the mean."""
+    options = {"tilt": 1.0, "target_volatility": 0.1, "usual_correlation": 0.2}
+    calm = _equicorrelated(0.1)
+    np.testing.assert_array_equal(
+        _target([1.0] * 6, calm, correlation_scaling=1.0, **options), _target([1.0] * 6, calm, **options)
+    )
+    risk = _equicorrelated(0.1)
+    risk.co_moment[0, 1:] = risk.co_moment[1:, 0] = 0.9
+    score = [np.nan, 1.0, 1.0, 1.0, 1.0, 1.0]
+    np.testing.assert_array_equal(
+        _target(score, risk, correlation_scaling=1.0, **options), _target(score, risk, **options)
+    )
+    assert _target([1.0], _risk(1), correlation_scaling=1.0) == _target([1.0], _risk(1))
