@@ -70,7 +70,7 @@ def test_halving_gives_up_early_and_keeps_the_good(search: Callable[..., list[Tr
 
 def test_a_population_goes_on_from_its_best(search: Callable[..., list[Trial]]) -> None:
     """The worse take over folds of the better and change hyperparameters; each change counts as tried."""
-    trials = search("pbt", model="boosting", scheduler="pbt", trials=6, n_splits=5, metric="loss", concurrent=2)
+    trials = search("pbt", model="boosting", scheduler="pbt", trials=6, n_splits=5, metric="loss", concurrent=4)
     result = summarise(trials)
     assert result.counts == {"complete": 6}
     assert all(len(trial.scores) == 5 for trial in trials)
