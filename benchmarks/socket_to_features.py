@@ -19,7 +19,7 @@ from benchmarks.wire import messages_of, symbols_of, wire
 from trader.core.protocols import FeedBatch
 from trader.data.feeds import open_feed
 from trader.data.live.feed import LiveFeed
-from trader.engine.build import build_shard
+from trader.engine.shard import build_shard
 from trader.settings import BarSettings, FeedSettings, LiveSettings, Settings
 
 __all__ = ["run"]

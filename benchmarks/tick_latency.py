@@ -20,8 +20,7 @@ from benchmarks.ticks import N_SYMBOLS, SEED, symbols, trades
 from trader.core.market import TradeBatch
 from trader.core.protocols import FeedBatch, FeedInfo
 from trader.data.content import describe
-from trader.engine.build import build_shard
-from trader.engine.shard import ShardOutput, ShardProcessor
+from trader.engine.shard import ShardOutput, ShardProcessor, build_shard
 from trader.runtime.actors import WINDOW, FeedPump, RunContext, SymbolShard
 from trader.settings import BarSettings, FeatureSettings, FeedSettings, RaySettings, Settings, SimulationSettings
 

@@ -28,7 +28,7 @@ from trader.core.errors import OperationError
 from trader.models.artifacts import load_ensemble
 from trader.settings.sections import RegistrySettings, ServeSettings
 
-__all__ = ["RunningApp", "claim_port", "deploy", "start_app"]
+__all__ = ["RunningApp", "claim_port", "deploy", "predictors", "start_app"]
 
 _READY_TIMEOUT_S = 60.0
 _POLL_S = 0.05
@@ -107,10 +107,7 @@ def start_app(
     OperationError
         If the port is taken, or the application does not become ready.
     """
-    champion = _predictor(name, serving.model_dir)
-    challenger = None
-    if serving.challenger_dir is not None:
-        challenger = _predictor(name, serving.challenger_dir, timeout_s=serving.challenger_timeout_s, retries=1)
+    champion, challenger = predictors(serving, name)
     # Serve tells its progress on stderr, where the caller's own display is.
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     if _get_global_client(raise_if_no_controller_running=False) is None:
@@ -134,6 +131,20 @@ def start_app(
         app.stop()
         raise
     return app
+
+
+def predictors(serving: Serving, name: str = APP) -> tuple[ServePredictor, ServePredictor | None]:
+    """Return what scores by the handles of an application, champion and challenger; it may start later.
+
+    Raises
+    ------
+    ModelError
+        If a folder holds no ensemble.
+    """
+    champion = _predictor(name, serving.model_dir)
+    if serving.challenger_dir is None:
+        return champion, None
+    return champion, _predictor(name, serving.challenger_dir, timeout_s=serving.challenger_timeout_s, retries=1)
 
 
 def deploy(app: Application, name: str) -> None:

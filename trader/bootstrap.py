@@ -15,8 +15,9 @@ from trader.data.datasets import benchmark_for
 from trader.engine.backtest import run_backtest
 from trader.engine.plan import RunPlan, new_run_id
 from trader.engine.prepare import Prepared, Progress, prepare_resume, prepare_run
-from trader.reporting import Summary, mark_incomplete, write_run
+from trader.reporting.files import mark_incomplete, write_run
 from trader.reporting.status import RunStatus
+from trader.reporting.summary import Summary
 from trader.settings import Settings
 from trader.storage import FinalStatus, RunMode, Store
 from trader.telemetry.log import LogConfig, configure_logging, get_logger
@@ -90,7 +91,7 @@ def trade(settings: Settings, *, resume: str | None = None, hooks: Hooks | None 
 @contextmanager
 def _session(run: Prepared, store: Store, hooks: Hooks) -> Iterator[Session]:
     """Start the cluster, Serve and the actors of a run; end them afterwards, in the opposite order."""
-    from serve.lifecycle import start_app
+    from serve.lifecycle import predictors, start_app
     from trader.runtime.actors import RunContext
     from trader.runtime.cluster import leave_cluster, start_cluster
     from trader.runtime.session import Session
@@ -100,16 +101,7 @@ def _session(run: Prepared, store: Store, hooks: Hooks) -> Iterator[Session]:
         _progress(hooks, "starting Ray", 0.0)
         cluster = start_cluster(plan.settings.ray)
         cleanup.callback(leave_cluster)
-        _progress(hooks, "starting Serve", 0.0)
-        app = start_app(
-            plan.settings.serve,
-            _serving(plan, store),
-            store_url=plan.settings.store_url,
-            registry=plan.settings.registry,
-            run_id=plan.run_id,
-        )
-        cleanup.callback(app.stop)
-        _progress(hooks, "starting actors", 0.0)
+        _progress(hooks, "starting Serve and actors", 0.0)
         context = RunContext(
             run_id=plan.run_id,
             mode=plan.mode,
@@ -119,9 +111,22 @@ def _session(run: Prepared, store: Store, hooks: Hooks) -> Iterator[Session]:
             log=_log_config(plan),
             checkpoint_dir=(plan.run_dir / "checkpoints").resolve(),
         )
-        predictor = app.predictor.within(plan.settings.run.predict_timeout_s)
-        session = Session(context, predictor, store, app.challenger)
+        serving = _serving(plan, store)
+        champion, challenger = predictors(serving)
+        # Its processes start beside those of Serve, which it asks only when it trades.
+        session = Session(context, champion.within(plan.settings.run.predict_timeout_s), store, challenger)
         cleanup.callback(session.close)
+        app = start_app(
+            plan.settings.serve,
+            serving,
+            store_url=plan.settings.store_url,
+            registry=plan.settings.registry,
+            run_id=plan.run_id,
+        )
+        cleanup.callback(app.stop)
+        # The application goes away only after those that ask it.
+        cleanup.callback(session.close)
+        session.wait_ready()
         endpoints = Endpoints(
             run_id=plan.run_id,
             run_dir=plan.run_dir,

@@ -10,10 +10,10 @@ import numpy as np
 from trader.core.events import Event
 from trader.core.protocols import Prediction, Predictor
 from trader.data.simulated import SimulatedMarket
-from trader.engine.build import build_decider, build_shard
+from trader.engine.build import build_decider
 from trader.engine.decider import Decider
 from trader.engine.history import feature_schema
-from trader.engine.shard import ShardOutput
+from trader.engine.shard import ShardOutput, build_shard
 from trader.settings import Settings, load_settings
 from trader.storage import RunRecord, Store
 

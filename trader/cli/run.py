@@ -26,7 +26,7 @@ from trader.settings import Settings
 if TYPE_CHECKING:
     from trader.bootstrap import Endpoints
     from trader.engine.prepare import Prepared
-    from trader.reporting import Summary
+    from trader.reporting.summary import Summary
 
 __all__ = ["column_mapping", "comma_list", "feed_overrides", "register"]
 

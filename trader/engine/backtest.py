@@ -9,10 +9,11 @@ import numpy as np
 
 from trader.core.decision import DecisionBlock
 from trader.core.protocols import Predictor
-from trader.engine.build import build_decider, build_shard
+from trader.engine.build import build_decider
 from trader.engine.journal import Journal
 from trader.engine.monitor import Monitor
 from trader.engine.prepare import Prepared
+from trader.engine.shard import build_shard
 from trader.engine.tap import open_tap
 from trader.models.artifacts import load_ensemble
 from trader.reporting.status import RunStatus

@@ -13,9 +13,8 @@ from trader.core.events import Event
 from trader.core.protocols import FeedInfo, Predictor
 from trader.engine.decider import Decider
 from trader.engine.recorder import Recorder
-from trader.engine.shard import ShardProcessor
+from trader.engine.shard import build_shard
 from trader.engine.steady import SteadyPredictor
-from trader.engine.tap import Tap
 from trader.engine.variants import Variants
 from trader.engine.writer import StoreWriter
 from trader.experiments.book import ExperimentBook
@@ -25,21 +24,7 @@ from trader.registry.weights import EnsembleWeights
 from trader.settings import Settings
 from trader.storage import Store
 
-__all__ = ["build_decider", "build_shard"]
-
-
-def build_shard(
-    info: FeedInfo, symbol_ids: NDArray[np.int32], settings: Settings, tap: Tap | None = None
-) -> ShardProcessor:
-    """Return the processor of some symbols."""
-    return ShardProcessor(
-        info,
-        symbol_ids,
-        bars=settings.bars,
-        features=settings.features,
-        max_late_ms=settings.feed.max_late_ms,
-        tap=tap,
-    )
+__all__ = ["build_decider"]
 
 
 def build_decider(

@@ -13,9 +13,8 @@ from trader.core.errors import DataError
 from trader.core.market import BarBatch, BarPanel
 from trader.core.protocols import Feed
 from trader.data.quality import QualityReport, inspect
-from trader.engine.build import build_shard
 from trader.engine.join import join_shards
-from trader.engine.shard import ShardProcessor
+from trader.engine.shard import ShardProcessor, build_shard
 from trader.features import CrossSection, all_features
 from trader.settings import Settings
 

@@ -14,9 +14,9 @@ from trader.core.market import BarBatch, BarPanel
 from trader.core.protocols import FeedBatch, FeedInfo
 from trader.engine.tap import Tap
 from trader.features import FeatureEngine
-from trader.settings import BarSettings, FeatureSettings
+from trader.settings import BarSettings, FeatureSettings, Settings
 
-__all__ = ["ShardOutput", "ShardProcessor"]
+__all__ = ["ShardOutput", "ShardProcessor", "build_shard"]
 
 FloatArray = NDArray[np.float64]
 
@@ -199,3 +199,17 @@ def _joined(first: BarBatch, second: BarBatch) -> BarBatch:
     if not len(second):
         return first
     return BarBatch.concat((first, second)) if len(first) else second
+
+
+def build_shard(
+    info: FeedInfo, symbol_ids: NDArray[np.int32], settings: Settings, tap: Tap | None = None
+) -> ShardProcessor:
+    """Return the processor of some symbols."""
+    return ShardProcessor(
+        info,
+        symbol_ids,
+        bars=settings.bars,
+        features=settings.features,
+        max_late_ms=settings.feed.max_late_ms,
+        tap=tap,
+    )

@@ -34,9 +34,8 @@ from trader.data.buffer import BoundedBuffer
 from trader.data.feeds import open_feed
 from trader.data.live.feed import LiveFeed
 from trader.data.live.troubles import Trouble
-from trader.engine.build import build_shard
 from trader.engine.coalesce import Coalescer
-from trader.engine.shard import ShardOutput, ShardProcessor
+from trader.engine.shard import ShardOutput, ShardProcessor, build_shard
 from trader.engine.source import LiveReader, read_through
 from trader.engine.tap import Tap, open_tap
 from trader.runtime.channel import Address, Broadcast, ChannelError, Listener, Receiver, new_key

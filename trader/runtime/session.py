@@ -43,7 +43,7 @@ def actor_name(run_id: str, part: str) -> str:
 
 
 class Session:
-    """The actors of one run.
+    """The actors of one run, which are starting when it is made.
 
     Parameters
     ----------
@@ -83,6 +83,18 @@ class Session:
             self._parts = {"decision": self._decision, "feed": self._feed} | {
                 f"shard-{n}": shard for n, shard in enumerate(self._shards)
             }
+        self._pids: dict[str, int] = {}
+
+    def wait_ready(self) -> None:
+        """Wait until every actor answers.
+
+        Raises
+        ------
+        TraderError
+            What an actor raised on purpose when it was made.
+        OperationError
+            If one cannot start.
+        """
         self._pids = self._wait_alive()
 
     @property
@@ -267,9 +279,10 @@ class Session:
         return pids
 
     def close(self) -> None:
-        """End the actors."""
+        """End the actors; twice does nothing."""
         for actor in self._parts.values():
             ray.kill(actor, no_restart=True)
+        self._parts = {}
 
 
 def root_cause(error: BaseException) -> BaseException:

@@ -18,12 +18,12 @@ from trader.data.content import describe
 from trader.data.replay import ReplayFeed
 from trader.data.simulated import SimulatedMarket
 from trader.data.simulation.ticks import simulate_trades
-from trader.engine.build import build_decider, build_shard
+from trader.engine.build import build_decider
 from trader.engine.coalesce import Coalescer
 from trader.engine.decider import Decider
 from trader.engine.history import feature_schema
 from trader.engine.join import split_symbols
-from trader.engine.shard import ShardOutput
+from trader.engine.shard import ShardOutput, build_shard
 from trader.settings import Settings, load_settings
 from trader.storage import RunRecord, Store
 

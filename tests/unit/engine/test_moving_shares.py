@@ -10,9 +10,10 @@ import pytest
 
 from trader.core.protocols import Prediction
 from trader.data.simulated import SimulatedMarket
-from trader.engine.build import build_decider, build_shard
+from trader.engine.build import build_decider
 from trader.engine.decider import Decider
 from trader.engine.history import feature_schema
+from trader.engine.shard import build_shard
 from trader.experiments.actions import look
 from trader.experiments.book import ExperimentBook
 from trader.experiments.spec import ExperimentSpec

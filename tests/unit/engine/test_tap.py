@@ -19,7 +19,7 @@ from trader.data.sinks import QueuedSink, SinkAwayError
 from trader.data.sinks.parquet import ParquetSink
 from trader.data.sinks.queued import Item, Outcome
 from trader.engine import tap as tap_module
-from trader.engine.build import build_shard
+from trader.engine.shard import build_shard
 from trader.engine.tap import Tap, open_tap
 from trader.settings import BarSettings, Settings, SinkSettings
 

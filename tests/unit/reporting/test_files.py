@@ -15,7 +15,7 @@ from tests.support.disk import disk_of
 from trader.core.errors import NotFoundError, OperationError
 from trader.core.orders import format_fill_id
 from trader.data.datasets import Benchmark
-from trader.reporting import INCOMPLETE, RUN_FILES, mark_incomplete, write_run
+from trader.reporting.files import INCOMPLETE, RUN_FILES, mark_incomplete, write_run
 from trader.storage import Store
 
 Simulate = Callable[..., Any]

@@ -14,7 +14,7 @@ import pytest
 
 from trader.data.datasets import sp500_bars
 from trader.data.quality import inspect
-from trader.reporting import write_run
+from trader.reporting.files import write_run
 from trader.reporting.panels import notice
 from trader.reporting.theme import render_png, render_svg
 from trader.storage import Store

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from trader.core.errors import DataError
 from trader.validation.experiments.results import FloatArray, finite_series
@@ -142,6 +142,6 @@ def adjust_p_values(
         steps = np.maximum.accumulate((filled.size - np.arange(filled.size)) * filled[order])
         adjusted[order] = np.minimum(steps, 1.0)
     else:
-        adjusted = stats.false_discovery_control(filled, method="bh" if method.endswith("hochberg") else "by")
+        adjusted = scipy.stats.false_discovery_control(filled, method="bh" if method.endswith("hochberg") else "by")
     adjusted[np.isnan(found)] = math.nan
     return adjusted

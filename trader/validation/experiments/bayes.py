@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import special, stats
 
 from trader.core.errors import DataError
 from trader.validation.experiments.quadrature import legendre_rule
@@ -56,7 +56,7 @@ class StudentPosterior:
 
     def probability_above(self, value: float = 0.0) -> float:
         """Return the probability that the mean is above `value`."""
-        return float(special.stdtr(self.degrees, (self.location - value) / self.scale))
+        return float(scipy.special.stdtr(self.degrees, (self.location - value) / self.scale))
 
     def expected_shortfall_below(self, value: float = 0.0) -> float:
         """Return the mean of ``max(value - mean, 0)``; infinity for one degree of freedom or less."""
@@ -64,15 +64,15 @@ class StudentPosterior:
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Return the central credible interval."""
-        radius = -self.scale * float(special.stdtrit(self.degrees, (1.0 - level) / 2.0))
+        radius = -self.scale * float(scipy.special.stdtrit(self.degrees, (1.0 - level) / 2.0))
         return self.location - radius, self.location + radius
 
     def _shortfall(self, values: FloatArray) -> FloatArray:
         if self.degrees <= 1.0:
             return np.full(values.shape, math.inf)
         z = (values - self.location) / self.scale
-        tail = (self.degrees + z**2) / (self.degrees - 1.0) * stats.t.pdf(z, self.degrees)
-        expected: FloatArray = self.scale * (z * special.stdtr(self.degrees, z) + tail)
+        tail = (self.degrees + z**2) / (self.degrees - 1.0) * scipy.stats.t.pdf(z, self.degrees)
+        expected: FloatArray = self.scale * (z * scipy.special.stdtr(self.degrees, z) + tail)
         return expected
 
 
@@ -172,8 +172,8 @@ def compare_posteriors(challenger: StudentPosterior, champion: StudentPosterior)
     0.5
     """
     nodes, weights = legendre_rule(_NODES)
-    rivals = champion.location + champion.scale * special.stdtrit(champion.degrees, (nodes + 1.0) / 2.0)
-    above = special.stdtr(challenger.degrees, (challenger.location - rivals) / challenger.scale)
+    rivals = champion.location + champion.scale * scipy.special.stdtrit(champion.degrees, (nodes + 1.0) / 2.0)
+    above = scipy.special.stdtr(challenger.degrees, (challenger.location - rivals) / challenger.scale)
     loss = float(weights @ challenger._shortfall(rivals)) / 2.0
     gain = loss + challenger.location - champion.location if math.isfinite(loss) else math.inf
     return BayesianComparison(float(weights @ above) / 2.0, loss, max(gain, 0.0))

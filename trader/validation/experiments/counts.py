@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import special, stats
 
 from trader.core.errors import DataError
 from trader.validation.experiments.results import FloatArray, check_positive
@@ -47,7 +47,7 @@ def chi_square(table: ArrayLike) -> float:
         raise DataError(f"table of shape {counts.shape} is not allowed; it must have at least 2 rows and 2 columns")
     if not (counts.sum(axis=0).all() and counts.sum(axis=1).all()):
         return math.nan
-    return float(stats.chi2_contingency(counts, correction=False).pvalue)
+    return float(scipy.stats.chi2_contingency(counts, correction=False).pvalue)
 
 
 def sample_ratio_mismatch(counts: ArrayLike, expected: ArrayLike) -> float:
@@ -82,7 +82,7 @@ def sample_ratio_mismatch(counts: ArrayLike, expected: ArrayLike) -> float:
     observed, shares = _arms(counts, expected)
     if observed.sum() == 0.0:
         return math.nan
-    return float(stats.chisquare(observed, shares * observed.sum()).pvalue)
+    return float(scipy.stats.chisquare(observed, shares * observed.sum()).pvalue)
 
 
 def sequential_sample_ratio(counts: ArrayLike, expected: ArrayLike, concentration: float = 10_000.0) -> float:
@@ -119,8 +119,8 @@ def sequential_sample_ratio(counts: ArrayLike, expected: ArrayLike, concentratio
     observed, shares = _arms(counts, expected)
     prior = concentration * shares
     # The ratio of Dirichlet normalisers against the likelihood of the planned shares.
-    gained = special.gammaln(prior + observed) - special.gammaln(prior) - observed * np.log(shares)
-    total = special.gammaln(concentration) - special.gammaln(concentration + observed.sum())
+    gained = scipy.special.gammaln(prior + observed) - scipy.special.gammaln(prior) - observed * np.log(shares)
+    total = scipy.special.gammaln(concentration) - scipy.special.gammaln(concentration + observed.sum())
     return math.exp(min(0.0, -float(gained.sum() + total)))
 
 

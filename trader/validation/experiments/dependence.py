@@ -6,8 +6,8 @@ import math
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import fft
 
 from trader.core.errors import DataError
 from trader.validation.bootstrap import bootstrap_interval, optimal_block_length, resampled_counts
@@ -172,7 +172,7 @@ def hac_test(
         if kernel == "cosine":
             n_terms = max(int(0.41 * n ** (2.0 / 3.0)), 1)
             # scipy's transform is twice the sum; the cosines have the squared norm n / 2.
-            terms = fft.dct(series, type=2)[1 : n_terms + 1]
+            terms = scipy.fft.dct(series, type=2)[1 : n_terms + 1]
             degrees, error = float(n_terms), math.sqrt(float(terms @ terms) / (2.0 * n_terms)) / n
         else:
             error = math.sqrt(long_run_variance(series) / n)
@@ -243,7 +243,7 @@ def _still(deviations: FloatArray, series: FloatArray) -> bool:
 def _autocovariances(series: FloatArray, n_lags: int) -> FloatArray:
     """Return the autocovariances at lags 0 to `n_lags`, each over n."""
     n = series.size
-    size = fft.next_fast_len(n + n_lags, real=True)
-    spectrum = fft.rfft(series - series.mean(), size)
-    covariance: FloatArray = fft.irfft(spectrum.real**2 + spectrum.imag**2, size)[: n_lags + 1] / n
+    size = scipy.fft.next_fast_len(n + n_lags, real=True)
+    spectrum = scipy.fft.rfft(series - series.mean(), size)
+    covariance: FloatArray = scipy.fft.irfft(spectrum.real**2 + spectrum.imag**2, size)[: n_lags + 1] / n
     return covariance

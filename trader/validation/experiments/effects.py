@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import special
 
 from trader.core.errors import DataError
 from trader.validation.experiments.results import FloatArray, Inference, check_alpha, finite_series
@@ -63,15 +63,15 @@ def cohens_d(challenger: ArrayLike, champion: ArrayLike, *, alpha: float = 0.05,
     d = float(a.mean() - b.mean()) / pooled
     statistic = d / scale
     if n <= _LARGE:
-        low, high = scale * special.nctdtrinc(degrees, np.array([1.0 - alpha / 2.0, alpha / 2.0]), statistic)
+        low, high = scale * scipy.special.nctdtrinc(degrees, np.array([1.0 - alpha / 2.0, alpha / 2.0]), statistic)
     else:
-        radius = float(special.ndtri(1.0 - alpha / 2.0)) * math.sqrt(scale**2 + d**2 / (2.0 * n))
+        radius = float(scipy.special.ndtri(1.0 - alpha / 2.0)) * math.sqrt(scale**2 + d**2 / (2.0 * n))
         low, high = d - radius, d + radius
     factor = 1.0
     if corrected:
-        log_factor = special.gammaln(degrees / 2.0) - special.gammaln((degrees - 1.0) / 2.0)
+        log_factor = scipy.special.gammaln(degrees / 2.0) - scipy.special.gammaln((degrees - 1.0) / 2.0)
         factor = math.exp(float(log_factor)) / math.sqrt(degrees / 2.0)
-    p_value = 2.0 * float(special.stdtr(degrees, -abs(statistic)))
+    p_value = 2.0 * float(scipy.special.stdtr(degrees, -abs(statistic)))
     return Inference(factor * d, factor * float(low), factor * float(high), statistic, p_value, float(degrees), n)
 
 
@@ -128,7 +128,7 @@ def cliffs_delta(
     floor = (1.0 - d**2) / (m * k - 1.0)
     # The unbiased variance can fall below what a binary outcome must have; Cliff's floor replaces it then.
     variance = inflation * max((between - cells) / (m * k * (m - 1.0) * (k - 1.0)), floor)
-    z = float(special.ndtri(1.0 - alpha / 2.0))
+    z = float(scipy.special.ndtri(1.0 - alpha / 2.0))
     if variance == 0.0:
         low, high = _separated_interval(d, min(a.size, b.size) / inflation, z)
         return Inference(d, low, high, math.copysign(math.inf, d), 0.0, math.inf, n)
@@ -136,7 +136,7 @@ def cliffs_delta(
     scale = 1.0 - d**2 + z**2 * variance
     low, high = max((d - d**3 - spread) / scale, -1.0), min((d - d**3 + spread) / scale, 1.0)
     statistic = d / math.sqrt(variance)
-    return Inference(d, low, high, statistic, 2.0 * float(special.ndtr(-abs(statistic))), math.inf, n)
+    return Inference(d, low, high, statistic, 2.0 * float(scipy.special.ndtr(-abs(statistic))), math.inf, n)
 
 
 def _dominance(a: FloatArray, b: FloatArray) -> tuple[FloatArray, float]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from trader.core.errors import DataError
 from trader.validation.experiments.results import (
@@ -169,7 +169,7 @@ def mann_whitney(
         return Inference(math.nan, math.nan, math.nan, math.nan, math.nan, math.inf, n)
     if min(float(a.min()), float(b.min())) == max(float(a.max()), float(b.max())):
         return Inference(0.5, math.nan, math.nan, a.size * b.size / 2.0, math.nan, math.inf, n)
-    found = stats.mannwhitneyu(a, b, alternative=alternative)
+    found = scipy.stats.mannwhitneyu(a, b, alternative=alternative)
     statistic = float(found.statistic)
     share = statistic / (a.size * b.size)
     return Inference(share, math.nan, math.nan, statistic, float(found.pvalue), math.inf, n)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Literal
 
-from scipy import special
+import scipy
 
 from trader.core.errors import DataError
 from trader.validation.experiments.mixtures import mixture_variance, t_mixture_radius
@@ -97,7 +97,7 @@ def power_of(
     if degrees <= 0.0:
         return 0.0
     tail = alpha / 2.0 if alternative == "two-sided" else alpha
-    bound = -float(special.stdtrit(degrees, tail))
+    bound = -float(scipy.special.stdtrit(degrees, tail))
     above = _above(bound, degrees, shift)
     below = _above(bound, degrees, -shift)
     if alternative == "two-sided":
@@ -219,8 +219,8 @@ def sequential_sample_size(
 def _above(bound: float, degrees: float, shift: float) -> float:
     """Return the probability that a noncentral t exceeds a bound; normal where the degrees are many."""
     if degrees > 1000.0:
-        return float(special.ndtr(shift - bound))
-    found = 1.0 - float(special.nctdtr(degrees, shift, bound))
+        return float(scipy.special.ndtr(shift - bound))
+    found = 1.0 - float(scipy.special.nctdtr(degrees, shift, bound))
     # The series gives up tens of standard errors away, where the answer is certain.
     return float(shift > bound) if math.isnan(found) else found
 

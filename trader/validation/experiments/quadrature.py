@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from scipy import special
+import scipy
 
 from trader.validation.experiments.results import FloatArray
 
@@ -31,7 +31,7 @@ def legendre_rule(n_nodes: int) -> tuple[FloatArray, FloatArray]:
     True
     """
     # numpy's own rule takes the eigenvalues of a dense matrix, which costs seconds where cores are few.
-    nodes, weights = special.roots_legendre(n_nodes)
+    nodes, weights = scipy.special.roots_legendre(n_nodes)
     nodes.setflags(write=False)
     weights.setflags(write=False)
     return nodes, weights

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 from trader.core.errors import DataError
 
@@ -171,8 +171,10 @@ def location_inference(
 
 
 def _quantile(probability: float, degrees: float) -> float:
-    return float(special.ndtri(probability) if math.isinf(degrees) else special.stdtrit(degrees, probability))
+    return float(
+        scipy.special.ndtri(probability) if math.isinf(degrees) else scipy.special.stdtrit(degrees, probability)
+    )
 
 
 def _below(statistic: float, degrees: float) -> float:
-    return float(special.ndtr(statistic) if math.isinf(degrees) else special.stdtr(degrees, statistic))
+    return float(scipy.special.ndtr(statistic) if math.isinf(degrees) else scipy.special.stdtr(degrees, statistic))

@@ -6,8 +6,8 @@ import math
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import optimize, special
 
 from trader.core.errors import DataError
 from trader.validation.experiments.quadrature import legendre_rule
@@ -53,7 +53,7 @@ def spent_alpha(
         raise DataError(f"fractions={times.tolist()} is not allowed; they must rise, above 0 and at most 1")
     spent: FloatArray
     if spending == "obrien-fleming":
-        spent = 4.0 * special.ndtr(special.ndtri(alpha / 4.0) / np.sqrt(times))
+        spent = 4.0 * scipy.special.ndtr(scipy.special.ndtri(alpha / 4.0) / np.sqrt(times))
     elif spending == "pocock":
         spent = alpha * np.log1p((math.e - 1.0) * times)
     else:
@@ -113,11 +113,11 @@ def spending_boundaries(
             mass: FloatArray = mass,
         ) -> float:
             edge = bound * math.sqrt(time)
-            tails = special.ndtr((points - edge) / root) + special.ndtr((-points - edge) / root)
+            tails = scipy.special.ndtr((points - edge) / root) + scipy.special.ndtr((-points - edge) / root)
             return float(mass @ tails) - error
 
         crossing = excess(_UNREACHABLE) < 0.0
-        boundaries[look] = optimize.brentq(excess, 0.0, _UNREACHABLE, xtol=1e-10) if crossing else _UNREACHABLE
+        boundaries[look] = scipy.optimize.brentq(excess, 0.0, _UNREACHABLE, xtol=1e-10) if crossing else _UNREACHABLE
         edge = boundaries[look] * math.sqrt(time)
         following = edge * nodes
         moves = (following[:, None] - points[None, :]) / root
