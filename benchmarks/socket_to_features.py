@@ -37,7 +37,6 @@ def run(options: Options) -> Result:
         wire(n_messages, _SYMBOLS) as url,
         wire(n_messages, _SYMBOLS, protocol="alpaca") as alpaca,
         wire(n_peer, _SYMBOLS) as url_of_peer,
-        wire(n_peer, _SYMBOLS, protocol="alpaca") as alpaca_of_peer,
     ):
         asked: list[tuple[str, Role, Any, str]] = [
             ("ours", "ours", functools.partial(_ours, url, n_messages, True), "to one-second bars and all features"),
@@ -57,13 +56,13 @@ def run(options: Options) -> Result:
             (
                 "alpaca-py",
                 "peer",
-                functools.partial(_alpaca_py, alpaca_of_peer, n_peer),
+                functools.partial(_alpaca_py, alpaca, n_messages),
                 "msgpack arrays of ten trades, to a dict a trade (raw_data), and its handler called",
             ),
             ("websockets + json", "variant", functools.partial(_plain, url, n_messages), "json.loads, nothing kept"),
         ]
         contenders = [
-            Contender(name, role, n_peer if role == "peer" else n_messages, repeat, note=note)
+            Contender(name, role, n_peer if name == "python-binance" else n_messages, repeat, note=note)
             for name, role, repeat, note in asked
         ]
         outcomes = alternate(contenders, on_round=lambda number: options.say(f"round {number}"))

@@ -193,7 +193,7 @@ class AlpacaDecoder(ArrayDecoder):
         symbol_ids = [self._ids.get(trade.S, -1) for trade in trades]
         events = self._stamps.read_many([trade.t for trade in trades])
         keys = list(zip(symbol_ids, events, [trade.i for trade in trades], [trade.x for trade in trades], strict=True))
-        if not self._is_plain(symbol_ids, events, recv_ns) or not self._seen.add_all(keys):
+        if not self._are_known(symbol_ids, events, recv_ns) or not self._seen.add_all(keys):
             return False
         price, size = [trade.p for trade in trades], [trade.s for trade in trades]
         self._add(symbol_ids, events, recv_ns, price=price, size=size, side=0)
@@ -206,7 +206,8 @@ class AlpacaDecoder(ArrayDecoder):
         bid, ask = [quote.bp for quote in quotes], [quote.ap for quote in quotes]
         bid_size, ask_size = [quote.bs for quote in quotes], [quote.as_ for quote in quotes]
         keys = list(zip(symbol_ids, events, bid, ask, bid_size, ask_size, strict=True))
-        if not self._is_plain(symbol_ids, events, recv_ns) or not self._seen.add_all(keys):
+        is_plain = self._are_known(symbol_ids, events, recv_ns) and self._are_rising(symbol_ids, events)
+        if not is_plain or not self._seen.add_all(keys):
             return False
         lots = np.where(np.array(events) < SHARES_SINCE_NS, LOT, 1.0)
         self._add(symbol_ids, events, recv_ns, bid=bid, ask=ask, bid_size=lots * bid_size, ask_size=lots * ask_size)

@@ -123,25 +123,28 @@ class ArrayDecoder(Decoder):
         else:
             self.bytes_by_symbol += self._share * np.bincount(symbol_ids, minlength=len(self._symbols))
 
-    def _is_plain(self, symbol_ids: list[int], events: list[int], recv_ns: int) -> bool:
-        """Return whether all symbols and times are known, and the times rise, also above those before."""
-        if min(symbol_ids) < 0 or events[0] < 0 or events[-1] >= recv_ns + MOST_AHEAD_NS:
-            return False
-        if any(self._last_event_ns[symbol_id] > events[0] for symbol_id in set(symbol_ids)):
-            return False
-        return sorted(events) == events
+    def _are_known(self, symbol_ids: list[int], events: list[int], recv_ns: int) -> bool:
+        """Return whether all symbols and times are known, and no time is far ahead."""
+        return min(symbol_ids) >= 0 and min(events) >= 0 and max(events) < recv_ns + MOST_AHEAD_NS
+
+    def _are_rising(self, symbol_ids: list[int], events: list[int]) -> bool:
+        """Return whether the times rise, also above those before."""
+        last_ns = self._last_event_ns
+        return sorted(events) == events and all(last_ns[symbol_id] <= events[0] for symbol_id in set(symbol_ids))
 
     def _add(self, symbol_ids: Sequence[int], events: Sequence[int], recv_ns: int, **columns: Any) -> None:
-        """Take in rows whose times rise, as columns of the table's other fields."""
+        """Take in rows as columns of the table's other fields."""
         records = np.empty(len(events), self._dtype)
         records["ts_event_ns"], records["symbol_id"] = events, symbol_ids
         records["ts_recv_ns"] = np.arange(recv_ns, recv_ns + len(events))
         for name, column in columns.items():
             records[name] = column
         self._rows += records.tobytes()
-        for symbol_id, event_ns in zip(symbol_ids, events, strict=True):
-            self._last_event_ns[symbol_id] = event_ns
         self._came(symbol_ids, recv_ns + len(events) - 1)
+        last_ns = self._last_event_ns
+        for symbol_id, event_ns in zip(symbol_ids, events, strict=True):
+            if event_ns > last_ns[symbol_id]:
+                last_ns[symbol_id] = event_ns
 
     @staticmethod
     def _sorted(messages: Sequence[Any], tick: type) -> tuple[Sequence[Any], list[Any]]:

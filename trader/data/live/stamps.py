@@ -63,14 +63,13 @@ class StampReader:
         """Return times of one second, given with full stops and digits; None if they are not all like that."""
         head = texts[0][: _HEAD + 1]
         size = _HEAD + 1 + _DIGITS + 1
-        whole = "".join([text if len(text) == size else f"{text[:-1].ljust(size - 1, '0')}Z" for text in texts])
-        # What was filled up must have held a full stop, a digit and its Z.
-        if (
-            min(map(len, texts)) <= _HEAD + 2
-            or whole.count(head) != len(texts)
-            or "".join([text[-1:] for text in texts]) != "Z" * len(texts)
-        ):
+        sizes = set(map(len, texts))
+        whole = "".join(texts)
+        # What is filled up must have held a full stop, a digit and its Z; a Z elsewhere is no digit.
+        if min(sizes) <= _HEAD + 2 or whole.count(head) != len(texts) or whole.count("Z") != len(texts):
             return None
+        if sizes != {size}:
+            whole = "".join([text if len(text) == size else f"{text[:-1].ljust(size - 1, '0')}Z" for text in texts])
         try:
             characters = np.frombuffer(whole.encode("ascii"), np.uint8).reshape(len(texts), size)
             begin = self.read(f"{head[:-1]}Z")
