@@ -38,7 +38,7 @@ class Connection(WSListener):
         self._on_messages = on_messages
         self._parts: list[bytes] = []
         self._came: list[bytes] = []
-        self._came_ns: list[int] = []
+        self._came_at_ns = 0
         self._transport: WSTransport | None = None
         self._last_ns = 0
         self._loop = asyncio.get_running_loop()
@@ -77,7 +77,9 @@ class Connection(WSListener):
         """Pass on whole messages; parts wait for the last one."""
         kind = frame.msg_type
         if kind == _TEXT and frame.fin and not self._parts:
-            self._keep(frame.get_payload_as_bytes())
+            self._came.append(frame.get_payload_as_bytes())
+            if len(self._came) == 1 or len(self._came) == _TOGETHER:
+                self._look()
         elif kind == WSMsgType.CLOSE:
             self._pass_on()
             code = frame.get_close_code()
@@ -88,30 +90,29 @@ class Connection(WSListener):
             self._parts.append(frame.get_payload_as_bytes())
             if frame.fin:
                 whole, self._parts = b"".join(self._parts), []
-                self._keep(whole)
+                self._came.append(whole)
+                self._look()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002 - the library's form
         """Pass on what came last."""
         self._pass_on()
 
-    def _keep(self, message: bytes) -> None:
-        came = self._came
-        if not came:
-            # Frames that were read at one go are all handed over before the loop turns to this.
-            self._loop.call_soon(self._pass_on)
-        came.append(message)
-        now_ns = time.time_ns()
-        if now_ns <= self._last_ns:
-            now_ns = self._last_ns + 1
-        self._last_ns = now_ns
-        self._came_ns.append(now_ns)
-        if len(came) >= _TOGETHER:
+    def _look(self) -> None:
+        """Look at the messages that came after the first one, and where there may be enough."""
+        if len(self._came) >= _TOGETHER:
             self._pass_on()
+        elif len(self._came) == 1:
+            # Frames that were read at one go are all handed over before the loop turns to this; they came together.
+            self._came_at_ns = time.time_ns()
+            self._loop.call_soon(self._pass_on)
 
     def _pass_on(self) -> None:
         if not self._came:
             return
-        came, came_ns, self._came, self._came_ns = self._came, self._came_ns, [], []
+        came, self._came = self._came, []
+        first_ns = max(self._came_at_ns, self._last_ns + 1)
+        came_ns = list(range(first_ns, first_ns + len(came)))
+        self._last_ns = came_ns[-1]
         self.messages += len(came)
         for answer in self._on_messages(came, came_ns):
             self.send(answer)
