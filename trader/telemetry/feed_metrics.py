@@ -26,6 +26,7 @@ FEED_COUNTS: Mapping[str, str] = {
     "gap_rows": "Rows that were sent and never came.",
     "duplicates": "Rows that came again and were left out.",
     "late": "Rows that came after a later one, and were taken.",
+    "sale_condition": "Trades left out because of their sale conditions.",
     "dropped": "Rows let go of because the consumer was too slow.",
 }
 """What is counted by symbol, and its description."""
@@ -130,6 +131,7 @@ class FeedMetrics(Collector):
     trader_feed_gap_rows_total            counter   source, symbol
     trader_feed_duplicates_total          counter   source, symbol
     trader_feed_late_total                counter   source, symbol
+    trader_feed_sale_condition_total      counter   source, symbol
     trader_feed_dropped_total             counter   source, symbol
     trader_feed_reconnects_total          counter   source
     trader_feed_clock_offset_seconds      gauge     source
