@@ -161,6 +161,10 @@ class Decoder(abc.ABC):
         """Return how many rows came after a later one, shape (n_symbols,)."""
         return self._late + np.array([sequence.late for sequence in self._sequences], np.int64)
 
+    def book_counts(self) -> dict[str, NDArray[np.int64]]:
+        """Return what is counted of order books by symbol, by the names of `BOOK_COUNTS`; empty without books."""
+        return {}
+
     def take(self, now_ns: int, *, at_end: bool = False) -> TradeBatch | QuoteBatch:
         """Return the rows since the last call, in order of receipt; those that cannot be true are refused.
 
