@@ -55,14 +55,24 @@ class Vendor:
     trade: Callable[..., bytes]
     quote: Callable[..., bytes]
 
-    def write(self, path: Path, kind: str, n: int, step_ms: int = 5, symbols: tuple[str, ...] = ()) -> Path:
-        """A capture of `n` ticks, `step_ms` apart, with prices that repeat every seven."""
+    def write(
+        self,
+        path: Path,
+        kind: str,
+        n: int,
+        step_ms: int = 5,
+        symbols: tuple[str, ...] = (),
+        fields: Callable[[int], dict[str, Any]] = lambda place: {},
+    ) -> Path:
+        """A capture of `n` ticks, `step_ms` apart, with prices that repeat every seven, and `fields` of each."""
         make = self.trade if kind == "trades" else self.quote
         symbols = symbols or (self.symbol,)
         lines = []
         for place in range(n):
             ms = BEGIN_MS + place * step_ms
-            message = make(1 + place // len(symbols), ms, 100.0 + place % 7, symbols[place % len(symbols)])
+            message = make(
+                1 + place // len(symbols), ms, 100.0 + place % 7, symbols[place % len(symbols)], **fields(place)
+            )
             lines.append(b"%d " % ((ms + 2) * 1_000_000) + message)
         path.write_bytes(b"\n".join(lines) + b"\n")
         return path
@@ -76,16 +86,20 @@ VENDORS = {
 
 
 def feed_of(
-    vendor: Vendor, server: ReplayServer | str, kind: str = "trades", symbols: tuple[str, ...] = (), **live: object
+    vendor: Vendor,
+    server: ReplayServer | str,
+    kind: str = "trades",
+    symbols: tuple[str, ...] = (),
+    rule: str = "all",
+    **live: object,
 ) -> LiveFeed:
     """A feed that reconnects fast."""
     url = server if isinstance(server, str) else server.url
     fast = {"duration_s": 10.0, "backoff_first_s": 0.02, "batch_ms": 10.0, "start_deadline_s": 5.0}
     settings = LiveSettings.model_validate({"url": url} | fast | live)
     symbols = symbols or (vendor.symbol,)
-    return open_live(
-        FeedSettings.model_validate({"kind": vendor.name, "symbols": symbols, "data_kind": kind, "live": settings})
-    )
+    chosen = {"kind": vendor.name, "symbols": symbols, "data_kind": kind, "sale_rule": rule, "live": settings}
+    return open_live(FeedSettings.model_validate(chosen))
 
 
 def read(feed: LiveFeed, n: int) -> TradeBatch | QuoteBatch:

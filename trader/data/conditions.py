@@ -8,7 +8,7 @@ as the first or only trade of a day count as not updating it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -16,7 +16,19 @@ from numpy.typing import NDArray
 
 from trader.core.errors import DataError
 
-__all__ = ["CODES", "CONDITIONS", "RULES", "Codes", "Rule", "SaleCondition", "Updates", "read_conditions", "updates"]
+__all__ = [
+    "CODES",
+    "CONDITIONS",
+    "RULES",
+    "Codes",
+    "Rule",
+    "SaleCondition",
+    "Updates",
+    "known_codes",
+    "read_conditions",
+    "together",
+    "updates",
+]
 
 Codes = Literal["flags", "cta", "utp", "massive"]
 """How conditions are written: hexadecimal bits, letters of the CTA (tapes A and B) or UTP (tape C), or Massive's ids
@@ -167,21 +179,35 @@ def _bits(word: str, codes: Codes, name: str) -> int:
         if not 0 <= bits < 1 << _FLAG_BITS:
             raise DataError(f"column {name!r} holds {word!r}; {_FLAG_BITS} hexadecimal bits are allowed")
         return bits
-    known = _known(codes)
+    known = known_codes(codes)
     parts = word.replace(",", " ").split() if codes == "massive" else list(word.replace(",", ""))
     unknown = [part for part in parts if part not in known]
     if unknown:
         raise DataError(
             f"column {name!r} holds {word!r}, and {unknown[0]!r} is no {codes} code; known are {' '.join(known)}"
         )
-    mask = 0
-    for part in parts:
-        mask |= known[part]
-    # The settlement field of a letter code says regular beside whatever else holds.
-    return mask if codes == "massive" or mask == _REGULAR else mask & ~_REGULAR
+    return together((known[part] for part in parts), codes)
 
 
-def _known(codes: Codes) -> Mapping[str, int]:
+def known_codes(codes: Codes) -> dict[str, int]:
+    """Return the bit of each letter or id.
+
+    >>> known_codes("utp")["T"] == 1 << 10
+    True
+    """
     if codes == "massive":
         return {str(number): 1 << condition.bit for condition in CONDITIONS for number in condition.massive}
     return {letter: 1 << condition.bit for condition in CONDITIONS for letter in getattr(condition, codes)}
+
+
+def together(bits: Iterable[int], codes: Codes) -> int:
+    """Return the conditions of a trade as bits, from those of its letters or ids.
+
+    >>> together([1, 1 << 31], "cta") == 1 << 31
+    True
+    """
+    mask = 0
+    for bit in bits:
+        mask |= bit
+    # The settlement field of a letter code says regular beside whatever else holds.
+    return mask if codes == "massive" or mask == _REGULAR else mask & ~_REGULAR

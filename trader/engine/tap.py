@@ -16,6 +16,7 @@ from trader.core.protocols import FeedInfo, MarketBatch
 from trader.data.sinks.open import open_sinks
 from trader.data.sinks.queued import Overflow, QueuedSink
 from trader.settings import SinkSettings
+from trader.telemetry.sink_metrics import SinkCounters
 
 __all__ = ["Tap", "open_tap"]
 
@@ -65,6 +66,28 @@ class Tap:
             sink.begin_close(timeout_s)
         for sink in (*self._ticks, *self._bars):
             sink.close()
+
+    def counters(self, shard: int) -> list[SinkCounters]:
+        """Return how the sinks fare, as those of a shard."""
+        found = []
+        for data, sinks in (("ticks", self._ticks), ("bars", self._bars)):
+            for sink in sinks:
+                now = sink.status()
+                found.append(
+                    SinkCounters(
+                        sink=now.name,
+                        data=data,
+                        shard=shard,
+                        written=now.written,
+                        repeated=now.repeated,
+                        dropped=now.dropped,
+                        waiting=now.waiting,
+                        retries=now.retries,
+                        outages=now.outages,
+                        is_away=bool(now.trouble),
+                    )
+                )
+        return found
 
     def events(self, run_id: str, *, at_end: bool = False) -> list[SinkTrouble]:
         """Return what is new: sinks that went away or came back, and rows dropped, these every ten seconds."""

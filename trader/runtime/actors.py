@@ -43,6 +43,7 @@ from trader.runtime.checkpoints import CheckpointFolder, CheckpointWriter
 from trader.settings import Settings
 from trader.telemetry.feed_metrics import FeedCounters, FeedTally
 from trader.telemetry.log import LogConfig, configure_logging, get_logger
+from trader.telemetry.sink_metrics import SinkCounters
 
 __all__ = ["CONCURRENCY", "CONTROL", "WINDOW", "Actor", "FeedPump", "RunContext", "StaleEpochError", "SymbolShard"]
 
@@ -281,9 +282,13 @@ class SymbolShard(Actor):
                 self._take(epoch, batch)
             self._drain(epoch)
 
-    def counters(self) -> list[FeedCounters]:
-        """Return how long the ticks of a live feed took to be in the features."""
-        return [] if self._tally is None else [dataclasses.replace(self._tally.counters(), counts={})]
+    def counters(self) -> list[FeedCounters | SinkCounters]:
+        """Return how long the ticks of a live feed took to be in the features, and how the sinks fare."""
+        found: list[FeedCounters | SinkCounters] = []
+        if self._tally is not None:
+            found.append(dataclasses.replace(self._tally.counters(), counts={}))
+        tap = self._tap
+        return found if tap is None else [*found, *tap.counters(self._shard)]
 
     def sink_events(self, at_end: bool = False) -> list[SinkTrouble]:
         """Return what is new of the sinks; at the end they are closed first."""

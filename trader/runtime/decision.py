@@ -27,6 +27,7 @@ from trader.runtime.actors import Actor, RunContext
 from trader.runtime.watchers import Watchers
 from trader.storage import Store
 from trader.telemetry.feed_metrics import FeedCounters
+from trader.telemetry.sink_metrics import SinkCounters
 
 if TYPE_CHECKING:
     from risk.snapshot import RiskSnapshot
@@ -90,9 +91,9 @@ class DecisionActor(Actor):
             self._watchers.on_standing(self._mine.standing)
         self._mine.make_room(self._stopping.is_set)
 
-    def on_feed(self, counters: FeedCounters) -> None:
-        """Show the totals of a live feed."""
-        self._watchers.on_feed(counters)
+    def on_counters(self, counters: FeedCounters | SinkCounters) -> None:
+        """Show the totals of a live feed's source, or of a sink."""
+        self._watchers.on_counters(counters)
 
     def stop(self) -> None:
         """Wait no longer for a store that is away than it takes to try again."""

@@ -15,6 +15,7 @@ from trader.core.protocols import FeedBatch
 from trader.data.live.troubles import Trouble
 from trader.runtime.actors import FeedPump, RunContext, SymbolShard
 from trader.telemetry.feed_metrics import FeedCounters
+from trader.telemetry.sink_metrics import SinkCounters
 
 __all__ = ["FeedShard"]
 
@@ -59,9 +60,9 @@ class FeedShard:
         """Return how many rows were refused so far, by reason."""
         return self._pump.rejected()
 
-    def counters(self) -> list[FeedCounters]:
-        """Return what the sources have brought, and how long it took to be in the features."""
-        return self._pump.counters() + self._shard.counters()
+    def counters(self) -> list[FeedCounters | SinkCounters]:
+        """Return what the sources have brought, how long it took to be in the features, and how the sinks fare."""
+        return [*self._pump.counters(), *self._shard.counters()]
 
     def sink_events(self, at_end: bool = False) -> list[SinkTrouble]:
         """Return what is new of the sinks; at the end they are closed first."""

@@ -33,7 +33,7 @@ from trader.storage import Store
 __all__ = ["Session", "actor_name", "set_trading_state"]
 
 _POLL_S = 0.25
-_FEED_EVERY_S = 1.0
+_COUNTERS_EVERY_S = 1.0
 _HEAL_TIMEOUT_S = 60.0
 
 
@@ -64,7 +64,7 @@ class Session:
         self._epoch = int(time.time())
         self._feed_life = 0 if context.info.span_ns is not None else self._epoch
         self._restarts = 0
-        self._feed_shown = 0.0
+        self._counters_shown = 0.0
         shards = split_symbols(len(context.info.universe), context.settings.ray.shards)
 
         def create(kind: type, part: str, *args: Any) -> Any:
@@ -139,13 +139,13 @@ class Session:
                 self._show(on_status, "stopping" if stopping else "")
             self._record_troubles()
             self._record_sinks()
-            self._show_feed()
+            self._show_counters()
         finished: bool = ray.get(pumping)
         ray.get(self._decision.finish.remote(self._epoch))
         self._record_drops()
         self._record_troubles()
         self._record_sinks(at_end=True)
-        self._show_feed()
+        self._show_counters()
         if on_status is not None:
             self._show(on_status, "")
         return finished
@@ -156,19 +156,20 @@ class Session:
             call = self._decision.status.options(concurrency_group=CONTROL)
             on_status(ray.get(call.remote(self._restarts, message), timeout=5.0))
 
-    def _show_feed(self) -> None:
-        """Pass on to the metrics what a live feed has brought."""
+    def _show_counters(self) -> None:
+        """Pass on to the metrics what a live feed has brought, and how the sinks fare."""
         context, now = self._context, time.monotonic()
-        if context.info.span_ns is not None or context.settings.telemetry.metrics_port is None:
+        is_asked = context.info.span_ns is None or context.settings.sinks.are_on
+        if not is_asked or context.settings.telemetry.metrics_port is None:
             return
-        if now - self._feed_shown < _FEED_EVERY_S:
+        if now - self._counters_shown < _COUNTERS_EVERY_S:
             return
-        self._feed_shown = now
+        self._counters_shown = now
         with contextlib.suppress(RayActorError, GetTimeoutError):
             actors = list(dict.fromkeys([self._feed, *self._shards]))
             calls = [actor.counters.options(concurrency_group=CONTROL).remote() for actor in actors]
             for counters in itertools.chain.from_iterable(ray.get(calls, timeout=5.0)):
-                self._decision.on_feed.options(concurrency_group=CONTROL).remote(counters)
+                self._decision.on_counters.options(concurrency_group=CONTROL).remote(counters)
 
     def _record_drops(self) -> None:
         rejected: dict[str, int] = ray.get(self._feed.rejected.remote())

@@ -15,6 +15,7 @@ from trader.engine.monitor import Standing
 from trader.settings import TelemetrySettings
 from trader.telemetry.feed_metrics import FeedCounters
 from trader.telemetry.metrics import Metrics
+from trader.telemetry.sink_metrics import SinkCounters
 from trader.telemetry.stream import EventStream
 
 if TYPE_CHECKING:
@@ -56,10 +57,10 @@ class Watchers:
             self._metrics.add_bars(n_bars)
             self._metrics.add_drops("late", n_late)
 
-    def on_feed(self, counters: FeedCounters) -> None:
-        """Show the totals of a live feed."""
+    def on_counters(self, counters: FeedCounters | SinkCounters) -> None:
+        """Show the totals of a live feed's source, or of a sink."""
         if self._metrics is not None:
-            self._metrics.on_feed(counters)
+            self._metrics.on_counters(counters)
 
     def on_decisions(self, decisions: DecisionBlock, latency_ns: int | None) -> None:
         """Count and publish decisions, each of the given latency."""

@@ -82,9 +82,10 @@ class FeedSettings(Section):
     timezone: str = "UTC"
     """Zone of time stamps that carry none."""
     sale_rule: Literal["all", "consolidated", "ordinary"] = "all"
-    """Which trades of a file may set a price by their sale conditions; the others are left out, and counted."""
+    """Which trades, of a file, Alpaca or Massive, may set a price by their sale conditions; the others are left out,
+    and counted. Other live feeds have no conditions, and refuse it."""
     sale_codes: Literal["flags", "cta", "utp", "massive"] = "flags"
-    """How the file writes sale conditions."""
+    """How the file writes sale conditions; of live feeds it is known."""
     symbols: tuple[str, ...] = ()
     """Restrict to these; empty takes all."""
     start: str | None = None

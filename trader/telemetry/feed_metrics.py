@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-__all__ = ["FEED_BUCKETS_S", "FEED_COUNTS", "FeedCounters", "FeedMetrics", "FeedTally", "Stage"]
+__all__ = ["BOOK_COUNTS", "FEED_BUCKETS_S", "FEED_COUNTS", "FeedCounters", "FeedMetrics", "FeedTally", "Stage"]
 
 FEED_BUCKETS_S: tuple[float, ...] = (
     *(float(f"{factor}e{decade}") for decade in range(-5, 1) for factor in (1, 2.5, 5)),
@@ -26,9 +26,16 @@ FEED_COUNTS: Mapping[str, str] = {
     "gap_rows": "Rows that were sent and never came.",
     "duplicates": "Rows that came again and were left out.",
     "late": "Rows that came after a later one, and were taken.",
+    "sale_condition": "Trades left out because of their sale conditions.",
     "dropped": "Rows let go of because the consumer was too slow.",
 }
 """What is counted by symbol, and its description."""
+
+BOOK_COUNTS: Mapping[str, str] = {
+    "book_gaps": "Times that an order book was thrown away because a diff was missing or its sides crossed.",
+    "book_snapshots": "Times that an order book began with a snapshot.",
+}
+"""The same of sources that keep order books."""
 
 Stage = Literal["exchange_to_receive", "receive_to_passed", "receive_to_features"]
 """From the exchange's stamp to our receipt; from there until it is passed on, or until its features are there."""
@@ -48,7 +55,7 @@ class FeedCounters:
     source : str
     symbols : tuple of str
     counts : mapping of str to ndarray of shape (n_symbols,)
-        By the names of `FEED_COUNTS`; empty for a part that only measures latencies.
+        By the names of `FEED_COUNTS` and, of order books, `BOOK_COUNTS`; empty for a part that only measures latencies.
     reconnects : int
     clock_offset_s : float
         Their clock less ours; NaN while unknown.
@@ -130,7 +137,10 @@ class FeedMetrics(Collector):
     trader_feed_gap_rows_total            counter   source, symbol
     trader_feed_duplicates_total          counter   source, symbol
     trader_feed_late_total                counter   source, symbol
+    trader_feed_sale_condition_total      counter   source, symbol
     trader_feed_dropped_total             counter   source, symbol
+    trader_feed_book_gaps_total           counter   source, symbol
+    trader_feed_book_snapshots_total      counter   source, symbol
     trader_feed_reconnects_total          counter   source
     trader_feed_clock_offset_seconds      gauge     source
     trader_feed_latency_seconds           histogram source, symbol, stage
@@ -157,7 +167,7 @@ class FeedMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the families, for the registry."""
         newest = [(counters, self._rows(counters)) for counters in self._newest.values()]
-        for name, text in FEED_COUNTS.items():
+        for name, text in (*FEED_COUNTS.items(), *BOOK_COUNTS.items()):
             family = CounterMetricFamily(f"trader_feed_{name}", text, labels=("source", "symbol"))
             for counters, rows in newest:
                 if name in counters.counts:

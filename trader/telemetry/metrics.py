@@ -10,6 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from trader.core.decision import Decision
 from trader.core.events import Event
 from trader.telemetry.feed_metrics import FeedCounters, FeedMetrics
+from trader.telemetry.sink_metrics import SinkCounters, SinkMetrics
 
 __all__ = ["CONTENT_TYPE", "LATENCY_BUCKETS_S", "Metrics"]
 
@@ -49,6 +50,7 @@ class Metrics:
     trader_drawdown                           gauge
     trader_option_greek                       gauge     greek (value, delta, …)
     trader_feed_…                             …         see `FeedMetrics`
+    trader_sink_…                             …         see `SinkMetrics`
     ========================================= ========= ==========================================
 
     Parameters
@@ -93,6 +95,7 @@ class Metrics:
             registry=self.registry,
         )
         self._feeds = FeedMetrics(self.registry)
+        self._sinks = SinkMetrics(self.registry)
         Gauge("trader_run_info", "The run.", ("run_id",), registry=self.registry).labels(run_id).set(1)
 
     def add_ticks(self, count: int) -> None:
@@ -103,9 +106,12 @@ class Metrics:
         """Count bars."""
         self._bars.inc(count)
 
-    def on_feed(self, counters: FeedCounters) -> None:
-        """Show a feed's totals."""
-        self._feeds.update(counters)
+    def on_counters(self, counters: FeedCounters | SinkCounters) -> None:
+        """Show the totals of a feed's source, or of a sink."""
+        if isinstance(counters, FeedCounters):
+            self._feeds.update(counters)
+        else:
+            self._sinks.update(counters)
 
     def add_drops(self, where: str, count: int) -> None:
         """Count what a full buffer named `where` dropped."""

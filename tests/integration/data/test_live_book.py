@@ -90,7 +90,11 @@ def test_it_ends_with_the_true_book(tmp_path: Path, faults: list[str], troubles:
     if not troubles:
         assert len(places) == N - places[0]
     if "book_gap" in troubles:
-        assert feed.rejected()["book_gap"] >= 1
+        gaps = feed.rejected()["book_gap"]
+        assert gaps >= 1
+        (counters,) = feed.counters()
+        assert counters.counts["book_gaps"].tolist() == [gaps]
+        assert counters.counts["book_snapshots"][0] >= gaps + 1
         assert len(places) < N
 
 

@@ -27,7 +27,11 @@ pytestmark = [
 
 def _capture(path: Path, vendor: str, kind: str) -> list[dict[str, Any]]:
     """The messages of a capture, as JSON has them."""
-    VENDORS[vendor].write(path, kind, N, 3)
+    told: dict[str, list[Any]] = {"alpaca": [["@"], ["@", "F", "I"], [" ", "T"]], "massive": [[37], [12, 14, 41], [0]]}
+    conditions = told.get(vendor) if kind == "trades" else None
+    VENDORS[vendor].write(
+        path, kind, N, 3, fields=lambda place: {"c": conditions[place % 3]} if conditions is not None else {}
+    )
     return [msgspec.json.decode(message.payload) for message in read_capture(path)]
 
 
@@ -66,7 +70,7 @@ def test_alpaca_py(kind: str, tmp_path: Path) -> None:
             else rest.get_stock_quotes(StockQuotesRequest(symbol_or_symbols="AAPL", start=begin)).data["AAPL"]
         )
     names = (
-        {"price": "p", "size": "s", "id": "i", "tape": "z"}
+        {"price": "p", "size": "s", "id": "i", "tape": "z", "conditions": "c"}
         if kind == "trades"
         else {"bid_price": "bp", "ask_price": "ap", "bid_size": "bs", "ask_size": "as"}
     )
@@ -126,7 +130,9 @@ async def test_massive(kind: str, tmp_path: Path) -> None:
     assert [tick.sequence_number for tick in past] == [message["q"] for message in expected]
     assert [tick.sip_timestamp for tick in past] == [message["t"] * 1_000_000 for message in expected]
     names = (
-        {"price": "p", "size": "s"} if kind == "trades" else {"bid_price": "bp", "ask_price": "ap", "bid_size": "bs"}
+        {"price": "p", "size": "s", "conditions": "c"}
+        if kind == "trades"
+        else {"bid_price": "bp", "ask_price": "ap", "bid_size": "bs"}
     )
     for ticks in (got, past):
         assert [[getattr(tick, name) for name in names] for tick in ticks] == [

@@ -96,6 +96,7 @@ def test_a_live_run_survives_its_feed_and_goes_on(
             "feed.live.url": server.url,
             "sizing.bars_per_year": "1e6",
             "telemetry.metrics_port": str(port),
+            "sinks.parquet.path": str(tmp_path / "written"),
         }
         sets = [part for name, value in options.items() for part in ("--set", f"{name}={value}")]
         live = ["--feed", "binance", "--symbols", ",".join(SYMBOLS), "--bars", "time:0.05", "--models", str(models)]
@@ -129,6 +130,10 @@ def test_a_live_run_survives_its_feed_and_goes_on(
     assert [trouble["trouble"] for trouble in troubles].count("rows_lost") >= 1
     assert 'trader_feed_messages_total{source="binance",symbol="BTCUSDT"}' in metrics
     assert 'stage="receive_to_features"' in metrics
+    where = f'{{data="ticks",shard="0",sink="parquet:{tmp_path / "written"}"}}'
+    shown = dict(line.rsplit(" ", 1) for line in metrics.splitlines() if where in line)
+    assert shown[f"trader_sink_away{where}"] == "0.0"
+    assert float(shown[f"trader_sink_waiting_rows{where}"]) + float(shown[f"trader_sink_written_rows_total{where}"]) > 0
 
 
 def _feed_pid(run_id: str) -> int:

@@ -104,6 +104,31 @@ def test_a_checkpoint_waits_for_those_that_are_well(tmp_path: Path) -> None:
     tap.close(0.0)
 
 
+def test_counters_tell_how_sinks_fare() -> None:
+    """What is written, dropped and waits, how often it was tried again, and how often the sink went away."""
+    sink, bars = Fickle("fickle", max_rows=30), Fickle("bars")
+    tap = Tap([sink], [bars])
+    empty = tap_module.BarBatch.empty()
+    for turn in range(2):
+        tap.on_batch(3 * turn, simulate_trades(20, 3, 1), empty)
+        assert sink.flush()
+        sink.away = True
+        tap.on_batch(3 * turn + 1, simulate_trades(20, 3, 1), empty)
+        while not sink.status().trouble:
+            time.sleep(0.001)
+        tap.on_batch(3 * turn + 2, simulate_trades(20, 3, 1), empty)  # there is no room for it
+        found, _ = tap.counters(3)
+        assert (found.waiting, found.is_away) == (20, True)
+        sink.away = False
+        assert sink.flush()
+    found, other = tap.counters(3)
+    assert (found.sink, found.data, found.shard, found.written) == ("fickle", "ticks", 3, 80)
+    assert (found.dropped, found.waiting, found.is_away, found.outages) == ({"overflow": 40}, 0, False, 2)
+    assert found.retries >= 2
+    assert (other.sink, other.data, other.written, other.outages, other.retries) == ("bars", "bars", 0, 0, 0)
+    tap.close(5.0)
+
+
 def test_troubles_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """That a sink is away and that it is back are told at once; what it drops every ten seconds, and at the end."""
     sink = Fickle("fickle", max_rows=30)

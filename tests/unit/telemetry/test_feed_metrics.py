@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 
 import numpy as np
@@ -12,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from trader.runtime.watchers import Watchers
 from trader.settings import TelemetrySettings
-from trader.telemetry.feed_metrics import FEED_BUCKETS_S, FEED_COUNTS, FeedMetrics, FeedTally
+from trader.telemetry.feed_metrics import BOOK_COUNTS, FEED_BUCKETS_S, FEED_COUNTS, FeedMetrics, FeedTally
 from trader.telemetry.metrics import Metrics
 
 SYMBOLS = ("A", "B", "C")
@@ -74,6 +75,23 @@ def test_amounts_reconnects_and_clock() -> None:
     )
 
 
+def test_order_books_are_shown_where_there_are_some() -> None:
+    """Gaps and snapshots by symbol; a source without books has no such series."""
+    registry = CollectorRegistry()
+    metrics = FeedMetrics(registry)
+    plain = FeedTally("x", SYMBOLS).counters()
+    books = {name: np.array([1, 0, 3]) + place for place, name in enumerate(BOOK_COUNTS)}
+    metrics.update(plain)
+    metrics.update(dataclasses.replace(plain, source="y", counts=plain.counts | books))
+    found = _samples(generate_latest(registry))
+    for place, name in enumerate(BOOK_COUNTS):
+        series = {labels: value for (metric, labels), value in found.items() if metric == f"trader_feed_{name}_total"}
+        assert series == {
+            (("source", "y"), ("symbol", symbol)): value + place
+            for symbol, value in zip(SYMBOLS, (1, 0, 3), strict=True)
+        }
+
+
 def test_many_symbols_stay_few_series() -> None:
     """Beyond the limit the quiet ones are shown together, and nothing is left out of the sum."""
     n, registry = 500, CollectorRegistry()
@@ -95,6 +113,6 @@ def test_a_run_shows_them() -> None:
     tally = FeedTally("binance", SYMBOLS)
     tally.add("messages", np.array([1]))
     metrics = Metrics("r")
-    metrics.on_feed(tally.counters())
+    metrics.on_counters(tally.counters())
     assert b'trader_feed_messages_total{source="binance",symbol="B"} 1.0' in metrics.render()
-    Watchers("r", TelemetrySettings()).on_feed(tally.counters())
+    Watchers("r", TelemetrySettings()).on_counters(tally.counters())

@@ -9,9 +9,11 @@ import msgspec
 import numpy as np
 
 from trader.core.market import Universe
+from trader.data.conditions import Rule
 from trader.data.live.arrays import LOT, MOST_AHEAD_NS, SHARES_SINCE_NS, ArrayDecoder, check_symbols, lot_of
 from trader.data.live.decoder import LiveKind, Refusal
 from trader.data.live.keys import key_from
+from trader.data.live.sales import sale_rule
 from trader.data.live.source import Gap, Source
 from trader.data.live.stamps import StampReader, stamp_text
 from trader.settings.live import LiveSettings
@@ -48,6 +50,8 @@ class PastTrade(msgspec.Struct, gc=False):
     s: float
     x: str = ""
     i: int = 0
+    c: msgspec.Raw = msgspec.Raw()
+    z: msgspec.Raw = msgspec.Raw()
 
 
 class PastQuote(msgspec.Struct, gc=False):
@@ -67,6 +71,11 @@ class _Trade(msgspec.Struct, gc=False, tag_field="T", tag="t"):
     s: float
     x: str = ""
     i: int = 0
+
+
+class _SaleTrade(_Trade, gc=False, tag_field="T", tag="t"):
+    c: msgspec.Raw = msgspec.Raw()
+    z: msgspec.Raw = msgspec.Raw()
 
 
 class _Quote(msgspec.Struct, gc=False, tag_field="T", tag="q"):
@@ -100,7 +109,7 @@ class _Subscription(msgspec.Struct, tag_field="T", tag="subscription"):
     quotes: list[str] = []
 
 
-_Message = _Trade | _Quote | _Cancel | _Correction | _Success | _Error | _Subscription
+_Other = _Quote | _Cancel | _Correction | _Success | _Error | _Subscription
 
 
 class AlpacaDecoder(ArrayDecoder):
@@ -116,10 +125,13 @@ class AlpacaDecoder(ArrayDecoder):
     kind : {"trades", "quotes"}
     key, secret : str
         Shown to the vendor when it asks for them.
+    rule : {"all", "consolidated", "ordinary"}, default="all"
+        Which trades may set a price by their sale conditions.
     """
 
-    def __init__(self, universe: Universe, kind: LiveKind, key: str, secret: str) -> None:
-        super().__init__(universe, kind, _Message)
+    def __init__(self, universe: Universe, kind: LiveKind, key: str, secret: str, rule: Rule = "all") -> None:
+        self._trade = _Trade if rule == "all" else _SaleTrade
+        super().__init__(universe, kind, self._trade | _Other, sale_rule(rule, "letters"))
         self._auth = msgspec.json.encode({"action": "auth", "key": key, "secret": secret})
         self._subscribe = msgspec.json.encode({"action": "subscribe", kind: list(universe.symbols)})
         self._stamps = StampReader()
@@ -132,7 +144,8 @@ class AlpacaDecoder(ArrayDecoder):
             if event_ns < 0:
                 self._count("malformed")
             elif isinstance(row, PastTrade):
-                if self._seen.add((symbol_id, event_ns, row.i, row.x)):
+                is_new = self._seen.add((symbol_id, event_ns, row.i, row.x))
+                if is_new and self._passes(row.c, row.z, symbol_id):
                     missing.append((event_ns, symbol_id, row.p, row.s, 0))
             elif self._seen.add((symbol_id, event_ns, row.bp, row.ap, row.bs, row.as_)):
                 lot = lot_of(event_ns)
@@ -141,11 +154,11 @@ class AlpacaDecoder(ArrayDecoder):
         return len(missing)
 
     def _take_trades(self, messages: Sequence[Any], recv_ns: int) -> list[Any]:
-        trades, others = self._sorted(messages, _Trade)
+        trades, others = self._sorted(messages, self._trade)
         if len(trades) >= _MANY and self._take_trades_at_once(trades, recv_ns):
             return others
         ids, pack, is_new, last_ns = self._ids, self._pack, self._seen.add, self._last_event_ns
-        rows, came = self._rows, list[int]()
+        rows, came, takes_all = self._rows, list[int](), self._sales is None
         for trade, event_ns in zip(trades, self._stamps.read_many([trade.t for trade in trades]), strict=True):
             symbol_id = ids.get(trade.S)
             if symbol_id is None or event_ns < 0:
@@ -153,8 +166,9 @@ class AlpacaDecoder(ArrayDecoder):
             elif not is_new((symbol_id, event_ns, trade.i, trade.x)):
                 self._duplicates[symbol_id] += 1
             else:
-                # The tape does not say who took the initiative.
-                rows += pack(event_ns, recv_ns, symbol_id, trade.p, trade.s, 0)
+                if takes_all or self._passes(trade.c, trade.z, symbol_id):
+                    # The tape does not say who took the initiative.
+                    rows += pack(event_ns, recv_ns, symbol_id, trade.p, trade.s, 0)
                 came.append(symbol_id)
                 if last_ns[symbol_id] < event_ns < recv_ns + MOST_AHEAD_NS:
                     last_ns[symbol_id] = event_ns
@@ -188,15 +202,17 @@ class AlpacaDecoder(ArrayDecoder):
         self._came(came, recv_ns - 1)
         return others
 
-    def _take_trades_at_once(self, trades: Sequence[_Trade], recv_ns: int) -> bool:
+    def _take_trades_at_once(self, trades: Sequence[Any], recv_ns: int) -> bool:
         """Take in trades if there is nothing about any of them, and return whether they were."""
         symbol_ids = [self._ids.get(trade.S, -1) for trade in trades]
         events = self._stamps.read_many([trade.t for trade in trades])
         keys = list(zip(symbol_ids, events, [trade.i for trade in trades], [trade.x for trade in trades], strict=True))
         if not self._are_known(symbol_ids, events, recv_ns) or not self._seen.add_all(keys):
             return False
-        price, size = [trade.p for trade in trades], [trade.s for trade in trades]
-        self._add(symbol_ids, events, recv_ns, price=price, size=size, side=0)
+        price, size, kept = [trade.p for trade in trades], [trade.s for trade in trades], None
+        if self._sales is not None:
+            kept = [self._passes(trade.c, trade.z, n) for trade, n in zip(trades, symbol_ids, strict=True)]
+        self._add(symbol_ids, events, recv_ns, kept, price=price, size=size, side=0)
         return True
 
     def _take_quotes_at_once(self, quotes: Sequence[_Quote], recv_ns: int) -> bool:
@@ -291,8 +307,12 @@ class AlpacaHistory:
         raise ValueError(f"there are more than {_PAGE * _PAGES:,} rows")
 
 
-def alpaca_source(universe: Universe, kind: LiveKind, live: LiveSettings, url: str | None) -> Source:
+def alpaca_source(
+    universe: Universe, kind: LiveKind, live: LiveSettings, url: str | None, rule: Rule = "all"
+) -> Source:
     """Return Alpaca's stream of trades or quotes of US stocks; its test stream has no history.
+
+    Trades that may set no price under the rule are left out.
 
     Raises
     ------
@@ -308,7 +328,7 @@ def alpaca_source(universe: Universe, kind: LiveKind, live: LiveSettings, url: s
     return Source(
         name="alpaca",
         url=f"{_STREAM_URL if url is None else url}/v2/{live.venue}",
-        decoder=AlpacaDecoder(universe, kind, key, secret),
+        decoder=AlpacaDecoder(universe, kind, key, secret, rule),
         history=AlpacaHistory(rest, kind, live.venue, key, secret) if has_history else None,
         is_alone=True,
     )

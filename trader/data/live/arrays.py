@@ -12,6 +12,7 @@ import numpy as np
 from trader.core.errors import DataError
 from trader.core.market import Universe
 from trader.data.live.decoder import Decoder, LiveKind, Mark
+from trader.data.live.sales import SaleRule
 from trader.data.live.seen import Seen
 
 __all__ = ["LOT", "MOST_AHEAD_NS", "SHARES_SINCE_NS", "ArrayDecoder", "check_symbols", "lot_of"]
@@ -53,10 +54,15 @@ class ArrayDecoder(Decoder):
     kind : {"trades", "quotes"}
     message : type
         Union of tagged structs, one for each kind of message.
+    sales : SaleRule, optional
+        Which trades may set a price. Others have been seen like any, but make no row: they count as `sale_condition`,
+        and trades with a condition that is not known as `unknown_condition`.
     """
 
-    def __init__(self, universe: Universe, kind: LiveKind, message: Any) -> None:
+    def __init__(self, universe: Universe, kind: LiveKind, message: Any, sales: SaleRule | None = None) -> None:
         super().__init__(universe, kind)
+        self._sales = sales
+        self._barred_ids: set[int] = set()
         self._decode: Callable[[bytes | memoryview], list[Any]] = msgspec.json.Decoder(
             list[message], strict=False
         ).decode
@@ -68,6 +74,11 @@ class ArrayDecoder(Decoder):
     def marks(self) -> dict[int, Mark]:
         """Return how far each symbol has come, by id."""
         return {symbol_id: Mark(event_ns, 0) for symbol_id, event_ns in enumerate(self._last_event_ns) if event_ns}
+
+    def barred_marks(self) -> dict[int, int]:
+        """Return how far symbols have come, by id, of which the rule left trades out since the last call."""
+        barred, self._barred_ids = self._barred_ids, set()
+        return {symbol_id: self._last_event_ns[symbol_id] for symbol_id in barred}
 
     def on_message(self, raw: bytes | memoryview, recv_ns: int) -> bytes | None:
         """Take in one frame, received at `recv_ns`; return what to answer, if anything."""
@@ -123,6 +134,18 @@ class ArrayDecoder(Decoder):
         else:
             self.bytes_by_symbol += self._share * np.bincount(symbol_ids, minlength=len(self._symbols))
 
+    def _passes(self, conditions: msgspec.Raw, tape: msgspec.Raw, symbol_id: int) -> bool:
+        """Return whether a trade of these conditions makes a row; count what is to be counted."""
+        if self._sales is None:
+            return True
+        verdict = self._sales.judge(conditions, tape)
+        if not verdict.is_known:
+            self._count("unknown_condition")
+        if not verdict.passes:
+            self.barred_by_symbol[symbol_id] += 1
+            self._barred_ids.add(symbol_id)
+        return verdict.passes
+
     def _are_known(self, symbol_ids: list[int], events: list[int], recv_ns: int) -> bool:
         """Return whether all symbols and times are known, and no time is far ahead."""
         return min(symbol_ids) >= 0 and min(events) >= 0 and max(events) < recv_ns + MOST_AHEAD_NS
@@ -132,14 +155,21 @@ class ArrayDecoder(Decoder):
         last_ns = self._last_event_ns
         return sorted(events) == events and all(last_ns[symbol_id] <= events[0] for symbol_id in set(symbol_ids))
 
-    def _add(self, symbol_ids: Sequence[int], events: Sequence[int], recv_ns: int, **columns: Any) -> None:
-        """Take in rows as columns of the table's other fields."""
+    def _add(
+        self,
+        symbol_ids: Sequence[int],
+        events: Sequence[int],
+        recv_ns: int,
+        kept: Sequence[bool] | None = None,
+        **columns: Any,
+    ) -> None:
+        """Take in rows as columns of the table's other fields; those not `kept` are only seen."""
         records = np.empty(len(events), self._dtype)
         records["ts_event_ns"], records["symbol_id"] = events, symbol_ids
         records["ts_recv_ns"] = np.arange(recv_ns, recv_ns + len(events))
         for name, column in columns.items():
             records[name] = column
-        self._rows += records.tobytes()
+        self._rows += (records if kept is None else records[np.array(kept)]).tobytes()
         self._came(symbol_ids, recv_ns + len(events) - 1)
         last_ns = self._last_event_ns
         for symbol_id, event_ns in zip(symbol_ids, events, strict=True):

@@ -112,6 +112,11 @@ class BinanceBookDecoder(ControlDecoder):
                 found[reason] = n
         return found
 
+    def book_counts(self) -> dict[str, NDArray[np.int64]]:
+        """Return how often each book was thrown away, and how often it began, shape (n_symbols,)."""
+        gaps = np.array([book.gaps for book in self._books], np.int64)
+        return {"book_gaps": gaps, "book_snapshots": np.array(self._snapshots, np.int64)}
+
     def on_message(self, raw: bytes | memoryview, recv_ns: int) -> bytes | None:
         """Take in one message, received at `recv_ns`; there is nothing to answer."""
         self.messages += 1

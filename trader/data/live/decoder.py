@@ -90,6 +90,8 @@ class Decoder(abc.ABC):
         self._late = np.zeros(len(universe), np.int64)
         self.bytes_by_symbol = np.zeros(len(universe), np.int64)
         """Size of the messages of each symbol, shape (n_symbols,)."""
+        self.barred_by_symbol = np.zeros(len(universe), np.int64)
+        """Trades that the rule of sale conditions left out, shape (n_symbols,)."""
         self.messages = 0
         """Messages seen, of any form."""
         self.bytes = 0
@@ -144,9 +146,10 @@ class Decoder(abc.ABC):
         return dict(zip(self._symbols, self._seen_ns, strict=True))
 
     def counts(self) -> dict[str, int]:
-        """Return how many messages and rows were left out, by reason."""
+        """Return how many messages and rows were left out, or taken with a reservation, by reason."""
         again, late = int(self.duplicates_by_symbol().sum()), int(self.late_by_symbol().sum())
         found = dict(self._counts) | {"duplicate": again, "came_late": late}
+        found["sale_condition"] = int(self.barred_by_symbol.sum())
         return {reason: n for reason, n in found.items() if n}
 
     def duplicates_by_symbol(self) -> NDArray[np.int64]:
@@ -157,6 +160,10 @@ class Decoder(abc.ABC):
     def late_by_symbol(self) -> NDArray[np.int64]:
         """Return how many rows came after a later one, shape (n_symbols,)."""
         return self._late + np.array([sequence.late for sequence in self._sequences], np.int64)
+
+    def book_counts(self) -> dict[str, NDArray[np.int64]]:
+        """Return what is counted of order books by symbol, by the names of `BOOK_COUNTS`; empty without books."""
+        return {}
 
     def take(self, now_ns: int, *, at_end: bool = False) -> TradeBatch | QuoteBatch:
         """Return the rows since the last call, in order of receipt; those that cannot be true are refused.
@@ -175,6 +182,10 @@ class Decoder(abc.ABC):
         good, refused = validate_trades(batch) if isinstance(batch, TradeBatch) else validate_quotes(batch)
         self._counts.update(refused)
         return good
+
+    def barred_marks(self) -> dict[int, int]:
+        """Return how far symbols have come, by id, of which a rule left trades out since the last call."""
+        return {}
 
     def lost(self) -> list[LostRows]:
         """Return the numbered messages found to be lost since the last call."""

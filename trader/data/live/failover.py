@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,10 +28,11 @@ class Failover:
     """Takes every symbol from one source at a time, and from another one when that falls behind.
 
     All sources are connected; of those that a symbol is not taken from, its newest `standby_rows` are kept. A source
-    owes a symbol what another one brought that is newer than all of its own. When the source that a symbol is taken
-    from has owed for `switch_after_s`, the first that owes nothing takes over, beginning with what it has brought
-    since the last row passed on. A source of higher priority takes over again when it has owed nothing for
-    `return_after_s`. What both brought around a switch is passed on once (`Overlap`).
+    owes a symbol what another one brought that is newer than all of its own, trades that a rule left out of its own
+    included. When the source that a symbol is taken from has owed for `switch_after_s`, the first that owes nothing
+    takes over, beginning with what it has brought since the last row passed on. A source of higher priority takes
+    over again when it has owed nothing for `return_after_s`. What both brought around a switch is passed on once
+    (`Overlap`).
 
     Parameters
     ----------
@@ -56,6 +57,7 @@ class Failover:
         shape = (len(names), len(symbols))
         self._active = np.full(len(symbols), -1)
         self._event_ns = np.full(shape, _NEVER)
+        self._come_ns = np.full(shape, _NEVER)
         self._owed_ns = np.full(shape, _NEVER)
         self._well_ns = np.full(shape, _NEVER)
         self._watermark_ns = np.full(len(names), _NEVER)
@@ -103,6 +105,18 @@ class Failover:
             rows = self._overlap.new_of(rows.take(is_taken), ahead_ns)
         self._pass_on(rows, ahead_ns)
 
+    def note_barred(self, place: int, come_ns: Mapping[int, int]) -> None:
+        """Take in how far symbols of a source have come, by the vendor's stamps, of which it left trades out by a rule.
+
+        It owes nothing up to there, and others do not owe what it left out.
+        """
+        if len(self._names) == 1:
+            return
+        here = np.array(list(come_ns))
+        self._come_ns[place, here] = np.maximum(self._come_ns[place, here], list(come_ns.values()))
+        owes = self._come_ns[place, here] < self._event_ns[:, here].max(axis=0) - _SAME_NS
+        self._owed_ns[place, here[~owes]] = _NEVER
+
     def look(self, now_ns: int) -> None:
         """Switch what has to be; to be called every few milliseconds."""
         if len(self._names) == 1:
@@ -127,8 +141,9 @@ class Failover:
         np.maximum.at(newest, rows.symbol_id, self._stamps(rows, place))
         here = np.flatnonzero(newest > _NEVER)
         self._event_ns[place, here] = np.maximum(self._event_ns[place, here], newest[here])
+        self._come_ns[place, here] = np.maximum(self._come_ns[place, here], newest[here])
         self._active[here[self._active[here] < 0]] = place
-        owes = self._event_ns[:, here] < self._event_ns[:, here].max(axis=0) - _SAME_NS
+        owes = self._come_ns[:, here] < self._event_ns[:, here].max(axis=0) - _SAME_NS
         owed = self._owed_ns[:, here]
         self._owed_ns[:, here] = np.where(owes, np.where(owed == _NEVER, now_ns, owed), _NEVER)
 

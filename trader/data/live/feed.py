@@ -145,8 +145,9 @@ class LiveFeed:
     def rejected(self) -> Mapping[str, int]:
         """Return how many messages and rows were left out so far, by reason.
 
-        `unread` are rows that had come when a consumer ended its pass; `other_source` and `superseded` are those of a
-        source that another one had brought, or stood in for.
+        `came_late` and `unknown_condition` were taken all the same. `unread` are rows that had come when a consumer
+        ended its pass; `other_source` and `superseded` are those of a source that another one had brought, or stood in
+        for.
         """
         found: collections.Counter[str] = collections.Counter()
         for source in self._sources:

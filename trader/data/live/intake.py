@@ -91,6 +91,7 @@ class Intake:
             found, decoder = self._tally.counters(), self._decoder
         counts = dict(found.counts) | {"bytes": decoder.bytes_by_symbol.copy()}
         counts |= {"duplicates": decoder.duplicates_by_symbol(), "late": decoder.late_by_symbol()}
+        counts |= {"sale_condition": decoder.barred_by_symbol.copy()} | decoder.book_counts()
         return dataclasses.replace(
             found, counts=counts, reconnects=reconnects, clock_offset_s=decoder.clock.shift_ns / 1e9
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from trader.core.market import QuoteBatch, TradeBatch
 from trader.data.live.backfill import Backfill
@@ -17,7 +17,7 @@ from trader.data.live.source import Source
 from trader.data.live.troubles import Trouble, TroubleKind, Troubles
 from trader.settings.sections import LiveSettings
 
-__all__ = ["Keeper", "Put"]
+__all__ = ["Keeper", "OnBarred", "Put"]
 
 _LOOK_S = 0.05
 """How often connections, symbols and holes are looked at."""
@@ -28,6 +28,8 @@ _HELD_ROWS = 1_000_000
 
 Put = Callable[[TradeBatch | QuoteBatch, int, int], None]
 """Given rows, or none; the watermark; and how far event times were moved back."""
+OnBarred = Callable[[Mapping[int, int]], None]
+"""Given how far symbols have come of which trades were left out, by id."""
 
 
 class Keeper:
@@ -43,6 +45,8 @@ class Keeper:
     symbols : sequence of str
     put : callable
         Takes the batches.
+    on_barred : callable
+        Told, after the rows of the same time, of trades that the rule of sale conditions left out.
     settings : LiveSettings
     batch_rows : int
         Rows that are passed on at once, however little time has passed.
@@ -55,6 +59,7 @@ class Keeper:
         source: Source,
         symbols: Sequence[str],
         put: Put,
+        on_barred: OnBarred,
         settings: LiveSettings,
         batch_rows: int,
         troubles: Troubles,
@@ -65,6 +70,8 @@ class Keeper:
         self.intake = Intake(source.name, source.decoder, symbols, round(settings.reorder_ms * 1e6))
         """Where its rows go through."""
         self._put = put
+        self._on_barred = on_barred
+        self._has_barred = False
         self._settings = settings
         self._batch_rows = batch_rows
         self._troubles = troubles
@@ -87,6 +94,11 @@ class Keeper:
     def is_open(self) -> bool:
         """Whether it is connected now."""
         return self._current is not None and self._current.is_open
+
+    @property
+    def has_brought(self) -> bool:
+        """Whether it has brought anything, trades that a rule left out included."""
+        return self.rows > 0 or self._has_barred
 
     async def run(self) -> None:
         """Stay connected until cancelled, or until the vendor refuses for good."""
@@ -126,6 +138,9 @@ class Keeper:
         if rows is not None:
             self.rows += len(rows)
             self._put(rows, self.intake.watermark_ns, self._decoder.clock.shift_ns)
+        if barred := self._decoder.barred_marks():
+            self._has_barred = True
+            self._on_barred(barred)
 
     def why_nothing(self) -> str:
         """Return, in a line, why no row has come."""

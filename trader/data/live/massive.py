@@ -9,9 +9,11 @@ from urllib.parse import urlencode
 import msgspec
 
 from trader.core.market import Universe
+from trader.data.conditions import Rule
 from trader.data.live.arrays import LOT, MOST_AHEAD_NS, SHARES_SINCE_NS, ArrayDecoder, check_symbols, lot_of
 from trader.data.live.decoder import LiveKind, Refusal
 from trader.data.live.keys import key_from
+from trader.data.live.sales import sale_rule
 from trader.data.live.source import Gap, Source
 from trader.settings.live import LiveSettings
 
@@ -34,6 +36,8 @@ _FINAL = {
 _PASSING = {"max_connections": "another connection uses this key; end it, or wait"}
 _Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=7_258_118_400_000)]
 _Number = Annotated[int, msgspec.Meta(ge=0, lt=2**48)]
+_NO_TAPE = msgspec.Raw()
+"""The ids mean the same on every tape."""
 _Nanoseconds = Annotated[int, msgspec.Meta(ge=0, le=7_258_118_400_000_000_000)]
 
 
@@ -45,6 +49,7 @@ class PastTrade(msgspec.Struct, gc=False):
     sequence_number: _Number
     size: float = 0.0
     decimal_size: float | None = None
+    conditions: msgspec.Raw = msgspec.Raw()
 
 
 class PastQuote(msgspec.Struct, gc=False):
@@ -67,6 +72,10 @@ class _Trade(msgspec.Struct, gc=False, tag_field="ev", tag="T"):
     ds: float | None = None
 
 
+class _SaleTrade(_Trade, gc=False, tag_field="ev", tag="T"):
+    c: msgspec.Raw = msgspec.Raw()
+
+
 class _Quote(msgspec.Struct, gc=False, tag_field="ev", tag="Q"):
     sym: str
     t: _Milliseconds
@@ -82,7 +91,7 @@ class _Status(msgspec.Struct, tag_field="ev", tag="status"):
     message: str = ""
 
 
-_Message = _Trade | _Quote | _Status
+_Other = _Quote | _Status
 
 
 class MassiveDecoder(ArrayDecoder):
@@ -98,10 +107,13 @@ class MassiveDecoder(ArrayDecoder):
     kind : {"trades", "quotes"}
     key : str
         Shown to the vendor when it asks for it.
+    rule : {"all", "consolidated", "ordinary"}, default="all"
+        Which trades may set a price by their sale conditions.
     """
 
-    def __init__(self, universe: Universe, kind: LiveKind, key: str) -> None:
-        super().__init__(universe, kind, _Message)
+    def __init__(self, universe: Universe, kind: LiveKind, key: str, rule: Rule = "all") -> None:
+        self._trade = _Trade if rule == "all" else _SaleTrade
+        super().__init__(universe, kind, self._trade | _Other, sale_rule(rule, "massive"))
         self._auth = msgspec.json.encode({"action": "auth", "params": key})
         topics = ",".join(f"{_TOPICS[kind]}.{symbol}" for symbol in universe.symbols)
         self._subscribe = msgspec.json.encode({"action": "subscribe", "params": topics})
@@ -115,8 +127,9 @@ class MassiveDecoder(ArrayDecoder):
             if not self._seen.add((symbol_id, _number(event_ns // _MS, row.sequence_number))):
                 continue
             if isinstance(row, PastTrade):
-                size = row.size if row.decimal_size is None else row.decimal_size
-                missing.append((event_ns, symbol_id, row.price, size, 0))
+                if self._passes(row.conditions, _NO_TAPE, symbol_id):
+                    size = row.size if row.decimal_size is None else row.decimal_size
+                    missing.append((event_ns, symbol_id, row.price, size, 0))
             else:
                 lot = lot_of(event_ns)
                 missing.append(
@@ -126,9 +139,9 @@ class MassiveDecoder(ArrayDecoder):
         return len(missing)
 
     def _take_trades(self, messages: Sequence[Any], recv_ns: int) -> list[Any]:
-        trades, others = self._sorted(messages, _Trade)
+        trades, others = self._sorted(messages, self._trade)
         ids, pack, is_new, last_ns = self._ids, self._pack, self._seen.add, self._last_event_ns
-        rows, came, last_number = self._rows, list[int](), self._last_number
+        rows, came, last_number, takes_all = self._rows, list[int](), self._last_number, self._sales is None
         for trade in trades:
             symbol_id = ids.get(trade.sym)
             if symbol_id is None:
@@ -143,9 +156,10 @@ class MassiveDecoder(ArrayDecoder):
             else:
                 last_number[symbol_id] = number
             event_ns = trade.t * _MS
-            size = trade.s if trade.ds is None else trade.ds
-            # The tape does not say who took the initiative.
-            rows += pack(event_ns, recv_ns, symbol_id, trade.p, size, 0)
+            if takes_all or self._passes(trade.c, _NO_TAPE, symbol_id):
+                size = trade.s if trade.ds is None else trade.ds
+                # The tape does not say who took the initiative.
+                rows += pack(event_ns, recv_ns, symbol_id, trade.p, size, 0)
             came.append(symbol_id)
             if last_ns[symbol_id] < event_ns < recv_ns + MOST_AHEAD_NS:
                 last_ns[symbol_id] = event_ns
@@ -251,8 +265,12 @@ class MassiveHistory:
         raise ValueError(f"there are more than {_PAGE * _PAGES:,} rows")
 
 
-def massive_source(universe: Universe, kind: LiveKind, live: LiveSettings, url: str | None) -> Source:
+def massive_source(
+    universe: Universe, kind: LiveKind, live: LiveSettings, url: str | None, rule: Rule = "all"
+) -> Source:
     """Return Massive's stream of trades or quotes of US stocks.
+
+    Trades that may set no price under the rule are left out.
 
     Raises
     ------
@@ -267,7 +285,7 @@ def massive_source(universe: Universe, kind: LiveKind, live: LiveSettings, url: 
     return Source(
         name="massive",
         url=f"{_STREAM_URL if url is None else url}/stocks",
-        decoder=MassiveDecoder(universe, kind, key),
+        decoder=MassiveDecoder(universe, kind, key, rule),
         history=MassiveHistory(rest, kind, key) if live.backfill else None,
         is_alone=True,
     )

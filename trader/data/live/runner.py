@@ -56,7 +56,15 @@ class Runner:
         self.failover = Failover([source.name for source in sources], symbols, settings, self._emit, troubles)
         """Which source each symbol is taken from."""
         self.keepers = tuple(
-            Keeper(source, symbols, functools.partial(self.failover.put, place), settings, batch_rows, troubles)
+            Keeper(
+                source,
+                symbols,
+                functools.partial(self.failover.put, place),
+                functools.partial(self.failover.note_barred, place),
+                settings,
+                batch_rows,
+                troubles,
+            )
             for place, source in enumerate(sources)
         )
         """One a source."""
@@ -113,7 +121,7 @@ class Runner:
         """End where no source can bring anything; where others can, go on without those that failed."""
         is_late = age_s > self._settings.start_deadline_s
         for place, (task, keeper) in enumerate(zip(tasks, self.keepers, strict=True)):
-            if place in self._failed or not (task.done() or (is_late and not keeper.rows)):
+            if place in self._failed or not (task.done() or (is_late and not keeper.has_brought)):
                 continue
             if task.done():
                 task.result()
@@ -121,7 +129,7 @@ class Runner:
             if len(self.keepers) > 1:
                 name, why = keeper.source.name, keeper.why_nothing()
                 self._troubles.add(Trouble(time.time_ns(), "source_failed", why, source=name))
-        if all(task.done() for task in tasks) or (is_late and not any(keeper.rows for keeper in self.keepers)):
+        if all(task.done() for task in tasks) or (is_late and not any(keeper.has_brought for keeper in self.keepers)):
             reasons = [f"no tick came from {keeper.source.url}: {keeper.why_nothing()}" for keeper in self.keepers]
             within = f"feed.live.start_deadline_s={self._settings.start_deadline_s:g}"
             raise ServiceUnavailableError(f"{'; '.join(reasons)} (waited {age_s:.1f} s, {within})")

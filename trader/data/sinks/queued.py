@@ -78,6 +78,7 @@ class QueuedSink(abc.ABC):
         self._settled: dict[Outcome, int] = {"written": 0, "repeated": 0, "failed": 0}
         self._dropped: collections.Counter[str] = collections.Counter()
         self._trouble = ""
+        self._retries = self._outages = 0
         self._next = 0
         self._changed = threading.Condition()
         self._closing = threading.Event()
@@ -185,7 +186,8 @@ class QueuedSink(abc.ABC):
                 dropped["failed"] = self._settled["failed"]
             waiting = self._queued + self._sending
             written, repeated = self._settled["written"], self._settled["repeated"]
-            return SinkStatus(self._name, written, repeated, dropped, waiting, self._trouble)
+            turns = (self._retries, self._outages)
+            return SinkStatus(self._name, written, repeated, dropped, waiting, self._trouble, *turns)
 
     def _work(self) -> None:
         while items := self._take():
@@ -223,6 +225,7 @@ class QueuedSink(abc.ABC):
                 outcomes = self._send(items)
             except SinkAwayError as error:
                 items = [item._replace(tries=item.tries + 1) for item in items]
+                self._retries += 1
                 self._note(str(error))
                 wait_s = min(self._backoff.next_s(), max(self._deadline - time.monotonic(), 0.0))
                 self._closing.wait(wait_s) if not self._closing.is_set() else time.sleep(wait_s)
@@ -243,6 +246,7 @@ class QueuedSink(abc.ABC):
 
     def _note(self, trouble: str) -> None:
         with self._changed:
+            self._outages += bool(trouble) and not self._trouble
             self._trouble = trouble
             self._changed.notify_all()
 

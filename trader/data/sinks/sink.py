@@ -30,6 +30,10 @@ class SinkStatus:
         Rows in memory.
     trouble : str
         Why nothing is written now; empty if all is well.
+    retries : int
+        Times that what was sent was not acknowledged, and was kept to be sent again.
+    outages : int
+        Times that the sink went away.
     """
 
     name: str
@@ -38,6 +42,8 @@ class SinkStatus:
     dropped: Mapping[str, int]
     waiting: int
     trouble: str
+    retries: int = 0
+    outages: int = 0
 
     @property
     def dropped_rows(self) -> int:

@@ -79,6 +79,8 @@ def test_a_gap_ends_the_quotes_until_a_snapshot_fits() -> None:
     assert check_rows(diffs, rows) == [0, 1, 2, 9]
     assert check_depth(diffs, log.take().depth) == [0, 1, 2, 9]
     assert decoder.counts() == {"book_gap": 1, "unfit_snapshot": 1, "old_diff": 2}
+    counts = {name: values.tolist() for name, values in decoder.book_counts().items()}
+    assert counts == {"book_gaps": [1], "book_snapshots": [2]}
 
 
 def test_what_is_no_diff_is_counted() -> None:

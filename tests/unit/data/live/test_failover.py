@@ -244,3 +244,40 @@ def test_a_standby_that_overflows_is_told() -> None:
             desk.look(tenth / 10)
         assert [trouble.kind for trouble in desk.troubles.take()] == kinds
         assert (len(desk.prices) == 100) == (rows == 100)
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_what_a_rule_left_out_is_owed_by_nobody(is_told: bool) -> None:
+    """A trade whose conditions the first source reads otherwise than the second makes nobody switch."""
+    desk = Desk()
+    for place in (0, 1):
+        desk.bring(place, 0.0, 1.0)
+    desk.bring(1, 1.0, 2.0)
+    if is_told:
+        desk.failover.note_barred(0, {0: BEGIN + S})
+    for second in (2, 4, 6):
+        desk.look(float(second))
+    assert desk.failover.active() == {"A": "first" if is_told else "second"}
+    if is_told:
+        desk.failover.note_barred(0, {0: BEGIN + 60 * S})
+        assert desk.failover.health(BEGIN + 70 * S) == {"first": 1.0, "second": 1.0}
+        desk.bring(1, 61.0, 3.0)
+        desk.look(64.0)
+        assert desk.failover.active() == {"A": "second"}
+
+
+def test_what_a_rule_left_out_of_both_sources_comes_from_neither() -> None:
+    """The trades around a switch are passed on once, where both tell the same conditions."""
+    desk = Desk()
+    for tenth in range(200):
+        at_s = tenth / 10
+        for place in (0, 1):
+            if place == 0 and tenth >= 100:
+                continue
+            if tenth % 3:
+                desk.bring(place, at_s, float(tenth + 1), delay_s=0.01 * (1 + place))
+            else:
+                desk.failover.note_barred(place, {0: BEGIN + tenth * S // 10})
+        desk.look(at_s + 0.05)
+    assert desk.failover.active() == {"A": "second"}
+    assert desk.prices == [float(tenth + 1) for tenth in range(200) if tenth % 3]

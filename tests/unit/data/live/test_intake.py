@@ -75,6 +75,7 @@ def test_counters_tell_rows_bytes_gaps_and_latency() -> None:
         "gap_rows": [1, 0],
         "duplicates": [1, 0],
         "late": [1, 0],
+        "sale_condition": [0, 0],
         "dropped": [4, 8],
     }
     assert counters.reconnects == 2
