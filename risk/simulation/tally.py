@@ -106,19 +106,22 @@ class LossTally:
     def trim(self) -> None:
         """Keep no more than the worst; before a tally is read, or sent elsewhere."""
         if self.waiting:
-            self.worst = np.concatenate([self.worst, *self.waiting])
+            worst = np.concatenate([self.worst, *self.waiting])
             self.waiting, self.n_waiting = [], 0
+            if worst.size > self.kept:
+                worst.partition(worst.size - self.kept)  # in place: a copy would be the most memory of all
+                worst = worst[-self.kept :]
+            self.worst = worst
         if self.worst.size >= self.kept > 0:
-            self.worst = np.partition(self.worst, self.worst.size - self.kept)[-self.kept :]
-            self.floor = max(self.floor, float(self.worst[0]))
+            self.floor = max(self.floor, float(self.worst.min()))
 
     def _keep(self, losses: FloatArray) -> None:
         if self.floor > -math.inf:
             losses = losses[losses >= self.floor]
         self.waiting.append(losses)
         self.n_waiting += losses.size
-        # Putting arrays together costs as much as they are long: it waits until it is worth it.
-        if self.n_waiting > max(self.kept, 1 << 16):
+        # Putting arrays together costs as much as they are long: it waits until it is worth it, or memory.
+        if self.n_waiting > max(self.kept // 4, 1 << 16):
             self.trim()
 
     @property
