@@ -24,7 +24,7 @@ from trader.storage import Store
 __all__ = ["NAMES", "Head", "free_port", "register", "wait_for_session"]
 
 NAMES = ("momentum_252_21", "return_5d")
-_START_TIMEOUT_S = 60.0
+_START_TIMEOUT_S = 180.0
 
 
 def register(folder: Path, *kinds: str) -> None:
