@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.redis_server import RedisServer, running_redis
 
-START_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 60.0
 
 
 @pytest.fixture(scope="session")

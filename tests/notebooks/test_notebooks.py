@@ -29,6 +29,6 @@ def test_pair_is_in_sync_and_stripped(script: Path) -> None:
 def test_notebook_runs(script: Path, tmp_path: Path) -> None:
     """Every cell executes, in order, in a fresh kernel."""
     notebook = nbformat.read(script.with_suffix(".ipynb"), as_version=4)
-    client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}})
+    client = NotebookClient(notebook, timeout=900, kernel_name="python3", resources={"metadata": {"path": tmp_path}})
     client.execute()
     assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")

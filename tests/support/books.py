@@ -74,7 +74,7 @@ def write_book_capture(path: Path, diffs: list[MadeDiff], rest_ms: int = 0) -> P
     """
     lines = []
     for place, diff in enumerate(diffs):
-        pauses_ms = (400 if place > 2 else 0) + (rest_ms if place >= len(diffs) - 5 else 0)
+        pauses_ms = (1000 if place > 2 else 0) + (rest_ms if place >= len(diffs) - 5 else 0)
         recv_ns = (BEGIN_MS + 2 * place + pauses_ms) * 1_000_000
         lines.append(b"%d " % recv_ns + diff.payload)
         if place == 1:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from trader.storage import Store
 
-TIMEOUT_S = 300
+TIMEOUT_S = 600
 
 
 def command(runs_dir: Path, *args: str) -> list[str]:
@@ -50,7 +50,7 @@ def wait_for_decisions(
 
     They are in the store of that folder unless there is another one.
     """
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 480
     while time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()
         if store_url is not None or (runs_dir / "trader.db").exists():

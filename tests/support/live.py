@@ -64,8 +64,8 @@ def serving(capture: Path, *faults: str, **options: Any) -> Iterator[ReplayServe
     thread = threading.Thread(target=run)
     thread.start()
     try:
-        assert ready.wait(10)
+        assert ready.wait(60)
         yield made[0]
     finally:
         loop.call_soon_threadsafe(task.cancel)
-        thread.join(10)
+        thread.join(60)

@@ -85,6 +85,10 @@ VENDORS = {
 }
 
 
+PATIENT = {"duration_s": 120.0, "start_deadline_s": 60.0, "connect_timeout_s": 60.0, "backfill_timeout_s": 60.0}
+"""Limits of live feeds that no slow machine comes to."""
+
+
 def feed_of(
     vendor: Vendor,
     server: ReplayServer | str,
@@ -93,24 +97,24 @@ def feed_of(
     rule: str = "all",
     **live: object,
 ) -> LiveFeed:
-    """A feed that reconnects fast."""
+    """A feed that reconnects fast, and gives up only what takes a minute."""
     url = server if isinstance(server, str) else server.url
-    fast = {"duration_s": 10.0, "backoff_first_s": 0.02, "batch_ms": 10.0, "start_deadline_s": 5.0}
+    fast = {"backoff_first_s": 0.02, "batch_ms": 10.0} | PATIENT
     settings = LiveSettings.model_validate({"url": url} | fast | live)
     symbols = symbols or (vendor.symbol,)
     chosen = {"kind": vendor.name, "symbols": symbols, "data_kind": kind, "sale_rule": rule, "live": settings}
     return open_live(FeedSettings.model_validate(chosen))
 
 
-def read(feed: LiveFeed, n: int) -> TradeBatch | QuoteBatch:
-    """Rows of a pass that ends when all `n` have come or are counted as lost."""
+def read(feed: LiveFeed, n: int, until: Callable[[], bool] = lambda: True) -> TradeBatch | QuoteBatch:
+    """Rows of a pass that ends when all `n` have come or are counted as lost, and `until` is true."""
     batches: list[Any] = []
     seen = 0
     with contextlib.closing(feed.batches()) as stream:
         for batch in stream:
             batches.append(batch.data)
             seen += len(batch.data)
-            if seen + feed.rejected().get("lost", 0) >= n:
+            if seen + feed.rejected().get("lost", 0) >= n and until():
                 break
     found: TradeBatch | QuoteBatch = type(batches[0]).concat(batches)
     return found

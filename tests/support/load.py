@@ -31,10 +31,10 @@ class Load:
     def __exit__(self, *_: object) -> None:
         self._done.set()
         for thread in self._threads:
-            thread.join(60)
+            thread.join(180)
 
     def _work(self) -> None:
-        with httpx.Client(base_url=self._url, timeout=60) as client:
+        with httpx.Client(base_url=self._url, timeout=180) as client:
             while not self._done.is_set():
                 try:
                     answer = client.post("/v1/predict", json=self._body)

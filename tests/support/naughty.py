@@ -76,7 +76,7 @@ def breaks_off(handler: Handler) -> None:
 def hangs(handler: Handler) -> None:
     """Say nothing."""
     handler.close_connection = True
-    handler.server.over.wait(5.0)
+    handler.server.over.wait(60.0)
 
 
 def trickles(handler: Handler) -> None:

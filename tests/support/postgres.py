@@ -29,7 +29,7 @@ class Postgres:
     def stop(self) -> None:
         process = self.server.get_postmaster_info().process
         process.send_signal(signal.SIGQUIT)
-        process.wait(20)
+        process.wait(60)
 
     def start(self) -> None:
         self.server.ensure_postgres_running()

@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def outputs(code: str, *args: str, n: int, timeout_s: float = 120) -> list[str]:
+def outputs(code: str, *args: str, n: int, timeout_s: float = 300) -> list[str]:
     """Run `code` in n processes at once, all of which must succeed, and return what each printed."""
     children = [
         subprocess.Popen(

@@ -91,7 +91,7 @@ def mock_kafka() -> Iterator[str]:
     import confluent_kafka
 
     keeper = confluent_kafka.Producer({"bootstrap.servers": "ignored", "test.mock.num.brokers": 1})
-    brokers = keeper.list_topics(timeout=10).brokers
+    brokers = keeper.list_topics(timeout=60).brokers
     broker = next(iter(brokers.values()))
     yield f"{broker.host}:{broker.port}"
     keeper.flush(1)

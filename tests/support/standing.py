@@ -24,7 +24,7 @@ from trader.storage import Store
 __all__ = ["NAMES", "Head", "free_port", "register", "wait_for_session"]
 
 NAMES = ("momentum_252_21", "return_5d")
-_START_TIMEOUT_S = 60.0
+_START_TIMEOUT_S = 180.0
 
 
 def register(folder: Path, *kinds: str) -> None:
@@ -43,7 +43,7 @@ def register(folder: Path, *kinds: str) -> None:
 
 def wait_for_session(process: subprocess.Popen[str], file: Path) -> dict[str, Any]:
     """Return the session of an application that has become ready."""
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 480
     while not file.exists():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
@@ -92,7 +92,7 @@ class Head:
         )
         self._processes = [psutil.Process(started.pid)]
         deadline = time.monotonic() + _START_TIMEOUT_S
-        while "raylet" not in [child.name() for child in self._children()]:
+        while not any(_is_raylet(child) for child in self._children()):
             assert started.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.1)
@@ -109,3 +109,10 @@ class Head:
 
     def _children(self) -> list[psutil.Process]:
         return [child for process in self._processes for child in process.children(recursive=True)]
+
+
+def _is_raylet(process: psutil.Process) -> bool:
+    try:
+        return bool(process.name() == "raylet")
+    except psutil.NoSuchProcess:  # it had something short to do
+        return False

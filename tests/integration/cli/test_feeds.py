@@ -44,7 +44,7 @@ def test_check_says_what_is_wrong(tmp_path: Path) -> None:
         serving(write_capture(tmp_path / "c", 5), "refuse:451x99") as server,
         pytest.raises(ServiceUnavailableError, match=r"HTTP 451 \(not served where you are\)"),
     ):
-        check("binance", url=server.url, assignments=["feed.live.start_deadline_s=0.5"])
+        check("binance", url=server.url, assignments=["feed.live.start_deadline_s=2.0"])
     with pytest.raises(SettingsError, match="feed 'kraken' is not a live one"):
         check("kraken")
     with pytest.raises(SettingsError, match=r"feed\.data_kind='bars'"):
@@ -80,7 +80,7 @@ def test_a_run_is_told_the_venue() -> None:
 
 def test_record_writes_what_came(server: ReplayServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every row, and what was left out."""
-    record("binance", tmp_path / "ticks", url=server.url, seconds=2.0, as_json=True)
+    record("binance", tmp_path / "ticks", url=server.url, seconds=4.0, as_json=True)
     found = json.loads(capsys.readouterr().out)
     assert found.pop("sinks") == {f"parquet:{tmp_path}/ticks": {"written": 400, "repeated": 0, "dropped": {}}}
     assert found == {"rows": 400, "files": 1, "dropped_rows": 0, "left_out": {"malformed": 2}, "troubles": {}}
@@ -91,7 +91,7 @@ def test_a_recording_tells_what_is_missing(tmp_path: Path, capsys: pytest.Captur
     capture = write_capture(tmp_path / "capture", 400)
     with serving(capture, "skip:4@30", "skew:5", speed=4.0) as server:
         no_backfill = ["feed.live.backfill=false"]
-        record("binance", tmp_path / "ticks", url=server.url, seconds=2.0, as_json=True, assignments=no_backfill)
+        record("binance", tmp_path / "ticks", url=server.url, seconds=4.0, as_json=True, assignments=no_backfill)
     capsys.readouterr()
     told = [json.loads(line) for line in (tmp_path / "ticks" / "troubles.jsonl").read_text().splitlines()]
     lost = [(one["source"], one["symbol"], one["count"]) for one in told if one["kind"] == "rows_lost"]
@@ -113,10 +113,10 @@ def test_a_replay_is_served_until_it_is_stopped(tmp_path: Path) -> None:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
         assert url.startswith("ws://127.0.0.1:")
-        record("binance", tmp_path / "ticks", url=url, seconds=1.0)
+        record("binance", tmp_path / "ticks", url=url, seconds=3.0)
     finally:
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=20)
+        _, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr
     assert "50 messages to 1 connections" in stderr
     refused = run_trader(tmp_path, "feeds", "check", "binance", "--symbols", "BTC/USDT")

@@ -36,7 +36,7 @@ def server(tmp_path: Path) -> Iterator[ReplayServer]:
 
 def test_book_shows_the_last_state(server: ReplayServer, capsys: pytest.CaptureFixture[str]) -> None:
     """Its levels, what they say, and how the book fares."""
-    book("binance", market="usdm", levels=N_LEVELS, url=server.url, seconds=1.3, assignments=FAST, as_json=True)
+    book("binance", market="usdm", levels=N_LEVELS, url=server.url, seconds=4.0, assignments=FAST, as_json=True)
     found = json.loads(capsys.readouterr().out)["symbols"]["BTCUSDT"]
     bids, asks = DIFFS[-1].truth
     assert found["in_step"]
@@ -49,7 +49,7 @@ def test_book_shows_the_last_state(server: ReplayServer, capsys: pytest.CaptureF
 
 def test_book_draws_a_ladder(server: ReplayServer, capsys: pytest.CaptureFixture[str]) -> None:
     """For people."""
-    book("binance", market="usdm", levels=2, url=server.url, seconds=1.3, assignments=FAST)
+    book("binance", market="usdm", levels=2, url=server.url, seconds=4.0, assignments=FAST)
     shown = capsys.readouterr().out
     assert "updates/s, 0 gaps" in shown
     assert f"{DIFFS[-1].truth[0, 0, 0]:.10g}" in shown
@@ -66,7 +66,7 @@ def test_books_are_recorded(server: ReplayServer, tmp_path: Path, capsys: pytest
         market="usdm",
         levels=N_LEVELS,
         url=server.url,
-        seconds=1.3,
+        seconds=4.0,
         assignments=FAST,
         as_json=True,
     )

@@ -23,7 +23,7 @@ def test_ticks_are_recorded_in_two_places_and_shown(
     stream = uuid.uuid4().hex
     address = f"{redis_url}#{stream}"
     with serving(write_capture(tmp_path / "capture", 300), speed=4.0) as server:
-        record("binance", tmp_path / "ticks", [address], url=server.url, seconds=1.5, as_json=True)
+        record("binance", tmp_path / "ticks", [address], url=server.url, seconds=4.0, as_json=True)
     found = json.loads(capsys.readouterr().out)
     assert (found["rows"], found["files"]) == (300, 1)
     assert [place["written"] for place in found["sinks"].values()] == [300, 300]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.support.live import serving
-from tests.support.live_vendors import KEYS, VENDORS, read
+from tests.support.live_vendors import KEYS, PATIENT, VENDORS, read
 from trader.core.errors import ServiceUnavailableError, SettingsError
 from trader.core.market import TradeBatch
 from trader.data.feeds import open_feed
@@ -36,8 +36,8 @@ def captures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def feed_of(urls: dict[str, str], **live: object) -> LiveFeed:
-    fast = {"duration_s": 15.0, "backoff_first_s": 0.05, "batch_ms": 5.0, "switch_after_s": 0.3, "return_after_s": 0.8}
-    settings = LiveSettings.model_validate({"urls": urls} | fast | live)
+    fast = {"backoff_first_s": 0.05, "batch_ms": 5.0, "switch_after_s": 0.5, "return_after_s": 0.8}
+    settings = LiveSettings.model_validate({"urls": urls} | PATIENT | fast | live)
     feed = open_feed(FeedSettings(kind=",".join(urls), symbols=("AAPL",), live=settings), seed=0)
     assert isinstance(feed, LiveFeed)
     return feed
@@ -51,7 +51,7 @@ def check(rows: object, n: int = N) -> None:
     assert (np.diff(rows.ts_recv_ns) > 0).all()
 
 
-@pytest.mark.parametrize("fault", ["mute@200", "close:1011@200", "throttle:5@200"])
+@pytest.mark.parametrize("fault", ["mute@300", "close:1011@300", "throttle:5@300"])
 def test_the_second_source_stands_in(captures: dict[str, Path], fault: str) -> None:
     """Where the first falls silent or behind the second takes over: nothing is missing and nothing comes twice."""
     begin = time.time() + HEAD_START_S
@@ -76,13 +76,13 @@ def test_the_first_is_taken_again(tmp_path: Path) -> None:
     told = {name: VENDORS[name].write(tmp_path / name, "trades", n, STEP_MS) for name in ("alpaca", "massive")}
     begin = time.time() + HEAD_START_S
     with (
-        serving(told["alpaca"], "mute@100", protocol="alpaca", start_at=begin) as first,
+        serving(told["alpaca"], "mute@300", protocol="alpaca", start_at=begin) as first,
         serving(told["massive"], protocol="massive", start_at=begin) as second,
     ):
         # Before the servers begin nothing comes either, and no connection may be given up for that.
         urls = {"alpaca": first.url, "massive": second.url}
-        feed = feed_of(urls, stale_s=HEAD_START_S + 1.0, duration_s=30.0)
-        check(read(feed, n), n)
+        feed = feed_of(urls, stale_s=HEAD_START_S + 1.0)
+        check(read(feed, n, until=lambda: feed.status().active == {"AAPL": "alpaca"}), n)
         assert feed.status().active == {"AAPL": "alpaca"}
     kinds = [(trouble.kind, trouble.source) for trouble in feed.troubles()]
     assert ("stale", "alpaca") in kinds
@@ -99,8 +99,8 @@ def test_one_healthy_source_is_enough(captures: dict[str, Path], fault: str) -> 
         serving(captures["massive"], protocol="massive") as second,
     ):
         urls = {"alpaca": "ws://127.0.0.1:9" if fault == "nobody" else first.url, "massive": second.url}
-        feed = feed_of(urls, start_deadline_s=1.0)
-        check(read(feed, N))
+        feed = feed_of(urls, start_deadline_s=3.0)
+        check(read(feed, N, until=lambda: "source_failed" in feed.status().troubles))
     failed = [trouble for trouble in feed.troubles() if trouble.kind == "source_failed"]
     assert [trouble.source for trouble in failed] == ["alpaca"]
     told = {"autherrorx9": "ALPACA_API_KEY", "refuse:503x99": "HTTP 503", "nobody": "Connect"}
@@ -110,13 +110,13 @@ def test_one_healthy_source_is_enough(captures: dict[str, Path], fault: str) -> 
 def test_all_sources_down_is_one_line(captures: dict[str, Path]) -> None:
     """Each is named with its reason, before long."""
     with serving(captures["alpaca"], "autherrorx9", protocol="alpaca") as first:
-        feed = feed_of({"alpaca": first.url, "massive": "ws://127.0.0.1:9"}, start_deadline_s=1.0)
+        feed = feed_of({"alpaca": first.url, "massive": "ws://127.0.0.1:9"}, start_deadline_s=3.0)
         began = time.monotonic()
         with pytest.raises(
             ServiceUnavailableError, match=r"ALPACA_API_KEY.*; no tick came from ws://127.0.0.1:9"
         ) as caught:
             list(feed.batches())
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 30
     assert "\n" not in str(caught.value)
     assert not any(value in str(caught.value) for value in KEYS.values())
 

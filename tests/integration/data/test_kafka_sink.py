@@ -13,7 +13,7 @@ from trader.core.errors import OperationError, ServiceUnavailableError
 from trader.data.sinks import Packed
 from trader.data.sinks.kafka import KafkaReader, KafkaSink
 
-WAIT_S = 20.0
+WAIT_S = 120.0
 # The mock cluster waits so long for a member that has left; less than three seconds and no group forms.
 SOON = {"session.timeout.ms": 4000, "heartbeat.interval.ms": 500}
 
@@ -26,7 +26,7 @@ def address() -> Iterator[str]:
 
 def _read(reader: KafkaReader, n_batches: int) -> list[Packed]:
     entries: list[Packed] = []
-    for _ in range(100):
+    for _ in range(300):
         entries += reader.read(n_batches - len(entries), block_s=0.2)
         if len(entries) >= n_batches:
             return entries

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.books import N_LEVELS, check_depth, check_rows, make_diffs, write_book_capture
 from tests.support.live import serving
+from tests.support.live_vendors import PATIENT
 from trader.core.errors import ServiceUnavailableError
 from trader.core.market import QuoteBatch
 from trader.data.live.binance_book import BinanceBookDecoder
@@ -38,8 +39,8 @@ def capture(tmp_path: Path) -> Path:
 
 def feed_of(url: str, n_levels: int, **live: object) -> tuple[LiveFeed, DepthLog]:
     """A feed that tries again fast, and what its book was."""
-    fast = {"duration_s": 10.0, "backoff_first_s": 0.02, "backoff_cap_s": 0.1, "batch_ms": 10.0, "market": "usdm"}
-    settings = LiveSettings.model_validate({"url": url} | fast | live)
+    fast = {"backoff_first_s": 0.02, "backoff_cap_s": 0.1, "batch_ms": 10.0, "market": "usdm"}
+    settings = LiveSettings.model_validate({"url": url} | PATIENT | fast | live)
     feed = open_live(FeedSettings(kind="binance", symbols=("BTCUSDT",), data_kind="book", live=settings))
     log, decoder = DepthLog(n_levels), feed.sources[0].decoder
     assert isinstance(decoder, BinanceBookDecoder)
@@ -79,9 +80,9 @@ def read(feed: LiveFeed, log: DepthLog, last: np.ndarray) -> tuple[QuoteBatch, D
 def test_it_ends_with_the_true_book(tmp_path: Path, faults: list[str], troubles: set[str]) -> None:
     """Whatever happens, every quote and every state is one that the book had, and the last is right again."""
     is_mute = "mute@50" in faults
-    capture = write_book_capture(tmp_path / "book", DIFFS, rest_ms=1500 if is_mute else 400 if troubles else 0)
+    capture = write_book_capture(tmp_path / "book", DIFFS, rest_ms=4000 if is_mute else 1000 if troubles else 0)
     with serving(capture, *faults, speed=1.0, stamps="recorded") as server:
-        feed, log = feed_of(server.url, N_LEVELS, stale_s=0.8 if is_mute else 10.0)
+        feed, log = feed_of(server.url, N_LEVELS, stale_s=2.0 if is_mute else 60.0)
         rows, states = read(feed, log, DIFFS[-1].truth)
     places = check_rows(DIFFS, rows)
     assert places == sorted(set(places))
@@ -101,7 +102,7 @@ def test_it_ends_with_the_true_book(tmp_path: Path, faults: list[str], troubles:
 def test_a_book_that_never_begins_brings_nothing(capture: Path) -> None:
     """The run ends with a line that says why, not with quotes of half a book."""
     with serving(capture, "nosnapshot:418x999", speed=1.0) as server:
-        feed, log = feed_of(server.url, N_LEVELS, start_deadline_s=0.6)
+        feed, log = feed_of(server.url, N_LEVELS, start_deadline_s=2.0)
         with pytest.raises(ServiceUnavailableError, match=r"no snapshot of the book came: refused with HTTP 418"):
             list(feed.batches())
     assert len(log.take()) == 0
@@ -127,7 +128,7 @@ def test_a_real_capture_at_full_speed() -> None:
     columns = np.column_stack([oracle[name].to_numpy() for name in oracle.column_names[2:]])
     expected = columns.reshape(-1, 10, 2, 2)[:, :, ::-1].transpose(0, 2, 1, 3)  # bids first
     with serving(LOB / "binance_usdm_btcusdt_20240808.gz", speed=0.0, stamps="recorded") as server:
-        feed, log = feed_of(server.url, 10, duration_s=30.0)
+        feed, log = feed_of(server.url, 10)
         quotes, states = read(feed, log, expected[-1])
     depth = states.depth
     found = np.stack([np.stack([depth.bid, depth.bid_size], -1), np.stack([depth.ask, depth.ask_size], -1)], 1)

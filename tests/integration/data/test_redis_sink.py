@@ -22,7 +22,7 @@ from trader.data.sinks import Packed
 from trader.data.sinks.redis_reader import RedisStreamReader
 from trader.data.sinks.redis_stream import RedisStreamSink, mark_key
 
-WAIT_S = 30.0
+WAIT_S = 120.0
 ROWS = 50
 
 
@@ -195,12 +195,13 @@ def test_another_consumer_takes_over(redis_server: RedisServer, stream: str) -> 
     sink.close(WAIT_S)
     with RedisStreamReader(redis_server.url, stream, "g", "dead") as dead:
         assert [entry.number for entry in dead.read(4)] == [0, 1, 2, 3]
-    with RedisStreamReader(redis_server.url, stream, "g", "alive", claim_s=0.3) as alive:
+    with RedisStreamReader(redis_server.url, stream, "g", "alive", claim_s=60.0) as alive:
         rest = alive.read(4, block_s=0.01)
         assert [entry.number for entry in rest] == [4, 5]
         alive.ack(rest)
         assert alive.read(4, block_s=0.01) == []
-        time.sleep(0.35)
+    time.sleep(0.35)
+    with RedisStreamReader(redis_server.url, stream, "g", "alive", claim_s=0.3) as alive:
         assert [entry.number for entry in alive.read(4, block_s=0.01)] == [0, 1, 2, 3]
 
 

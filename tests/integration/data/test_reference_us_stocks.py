@@ -31,7 +31,7 @@ def _say(client: ClientConnection, **command: object) -> Any:
 
 
 def _hear(client: ClientConnection) -> Any:
-    return msgspec.json.decode(client.recv(timeout=5))
+    return msgspec.json.decode(client.recv(timeout=60))
 
 
 def _alpaca_error(code: int, text: str) -> list[dict[str, object]]:
@@ -115,7 +115,7 @@ def test_who_shows_no_key_is_sent_away(
 
 async def _fetch(source: Source, after_ms: int) -> list[Any]:
     assert source.history is not None
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         return await source.history.fetch(client, Gap("AAPL", 0, after_ms * 1_000_000, 2**62))
 
 
@@ -132,11 +132,11 @@ async def test_histories_come_in_pages(
     with serving(capture, "skip:9@20", protocol=name, keys=allowed, speed=0.0, stamps="recorded") as server:
         source = make(Universe(("AAPL",)), kind, LiveSettings(), server.url)
         with connect(source.url) as client:
-            answer = source.decoder.on_message(client.recv(timeout=5, decode=False), 1)
+            answer = source.decoder.on_message(client.recv(timeout=60, decode=False), 1)
             while len(source.decoder) < N - 9:
                 if answer is not None:
                     client.send(answer)
-                answer = source.decoder.on_message(client.recv(timeout=5, decode=False), 2)
+                answer = source.decoder.on_message(client.recv(timeout=60, decode=False), 2)
         rows = await _fetch(source, BEGIN_MS + 20)
         assert len(rows) == 40
         assert source.decoder.on_history(0, rows, BEGIN_MS * 1_000_000 + 10**9) == 9
@@ -169,7 +169,7 @@ async def test_the_key_is_not_sent_elsewhere(tmp_path: Path, keys: Keys, monkeyp
             _hear(client)
         history = source.history
         assert history is not None
-        client_of_elsewhere = httpx.AsyncClient(event_hooks={"request": [_as_other_host]})
+        client_of_elsewhere = httpx.AsyncClient(timeout=60, event_hooks={"request": [_as_other_host]})
         async with client_of_elsewhere as client_:
             with pytest.raises(ValueError, match="the key is not sent there"):
                 await history.fetch(client_, Gap("AAPL", 0, 0, 2**62))

@@ -60,7 +60,7 @@ def test_alpaca_py(kind: str, tmp_path: Path) -> None:
         (stream.subscribe_trades if kind == "trades" else stream.subscribe_quotes)(take, "AAPL")
         thread = threading.Thread(target=stream.run)
         thread.start()
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
         rest = StockHistoricalDataClient("k", "s", url_override=server.url.replace("ws", "http", 1))
         begin = dt.datetime.fromtimestamp(BEGIN_MS / 1e3, dt.UTC)
@@ -116,7 +116,7 @@ async def test_massive(kind: str, tmp_path: Path) -> None:
                 all_came.set()
 
         work = asyncio.create_task(client.connect(take))
-        await asyncio.wait_for(all_came.wait(), 10)
+        await asyncio.wait_for(all_came.wait(), 60)
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
         await client.close()
@@ -149,7 +149,7 @@ async def test_python_binance(kind: str, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(ReconnectingWebsocket, "TIMEOUT", 0.2)  # it waits so long for a message when it is closed
 
     expected = _capture(tmp_path / "c", "binance", kind)
-    with serving(tmp_path / "c", speed=2.0, stamps="recorded") as server:
+    with serving(tmp_path / "c", speed=0.1, stamps="recorded") as server:
         client = AsyncClient()
         try:
             manager = BinanceSocketManager(client)
@@ -157,8 +157,8 @@ async def test_python_binance(kind: str, tmp_path: Path, monkeypatch: pytest.Mon
             name = expected[0]["stream"]
             bare = manager.trade_socket("BTCUSDT") if kind == "trades" else manager.symbol_book_ticker_socket("BTCUSDT")
             async with manager.multiplex_socket([name]) as wrapped, bare as alone:
-                got = [await asyncio.wait_for(wrapped.recv(), 10) for _ in range(N)]
-                newest = [await asyncio.wait_for(alone.recv(), 10) for _ in range(5)]
+                got = [await asyncio.wait_for(wrapped.recv(), 60) for _ in range(N)]
+                newest = [await asyncio.wait_for(alone.recv(), 60) for _ in range(5)]
             assert got == expected
             assert all(message in [wrapped["data"] for wrapped in expected] for message in newest)
             if kind == "trades":

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes import outputs
+from tests.support.waiting import wait_until
 from trader.core.errors import ConflictError, ModelError
 from trader.registry import Lineage, ModelVersion, Registry, State
 from trader.storage import Store
@@ -142,18 +143,23 @@ def test_readers_see_a_champion_at_every_moment(registry: Registry, add: Add, an
     registry.promote(versions[0], **SAY)
     done = threading.Event()
 
-    def read() -> int:
-        own, seen = another(), 0
+    seen: list[str] = []
+
+    def read() -> None:
+        own = another()
         while not done.is_set():
             champion = own.resolve("linear@champion")
             assert champion.location
-            seen += 1
-        return seen
+            seen.append(champion.version)
 
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(read)
-        for _ in range(10):
-            registry.promote(versions[1], **SAY)
-            registry.rollback("linear", **SAY)
-        done.set()
-        assert reading.result() > 0
+        try:
+            wait_until(lambda: seen or reading.done())
+            for _ in range(10):
+                registry.promote(versions[1], **SAY)
+                registry.rollback("linear", **SAY)
+        finally:
+            done.set()
+        reading.result()
+    assert len(seen) > 0

@@ -23,7 +23,7 @@ from trader.storage import Store
 
 SAY = {"who": "ada", "why": "a test"}
 SERVER = "import sys; from moto.server import main; main(['-p', sys.argv[1]])"
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 180.0
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("moto") is None, reason="needs moto[s3,server]")
 
@@ -42,7 +42,7 @@ def s3_url() -> Iterator[str]:
     try:
         while True:
             try:
-                httpx.put(f"{endpoint}/bucket").raise_for_status()
+                httpx.put(f"{endpoint}/bucket", timeout=60).raise_for_status()
             except httpx.TransportError:
                 if time.monotonic() > deadline:
                     raise

@@ -6,20 +6,20 @@ import signal
 import threading
 import time
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import redis
 
+from tests.support.waiting import wait_until
 from trader.core.decision import Decision
 from trader.core.errors import SettingsError
 from trader.core.events import DataRejected
 from trader.core.orders import Denial, DenialReason, FillBatch, OrderBatch
 from trader.telemetry.stream import EventStream, follow, stream_key
 
-IDLE_S = 5.0
+IDLE_S = 60.0
 
 
 def _decision(seq: int) -> Decision:
@@ -34,13 +34,6 @@ def _publish(stream: EventStream, start: int, stop: int) -> None:
         stream.publish_decision(_decision(seq), trace_id=f"t{seq}", latency_ns=5)
 
 
-def _wait(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 @pytest.fixture
 def run_id() -> str:
     return uuid.uuid4().hex
@@ -51,6 +44,7 @@ def test_messages_arrive_in_order_until_the_end(redis_url: str, run_id: str) -> 
     with EventStream(redis_url, run_id) as stream:
         _publish(stream, 0, 600)
         stream.publish_event(DataRejected(run_id=run_id, trace_id="t", ts_ns=9, source="f", reason="nan", count=2))
+        wait_until(lambda: stream.published == 601)
     messages = list(follow(redis_url, run_id, idle_timeout_s=IDLE_S))
     assert stream.dropped == 0
     assert stream.published == 602
@@ -79,7 +73,7 @@ def test_a_message_sent_twice_is_shown_once(redis_url: str, run_id: str) -> None
     key = stream_key(run_id)
     with redis.Redis.from_url(redis_url) as client, EventStream(redis_url, run_id) as stream:
         _publish(stream, 0, 3)
-        _wait(lambda: stream.published == 3)
+        wait_until(lambda: stream.published == 3)
         for _, fields in client.xrange(key):
             client.xadd(key, fields)
         assert client.xlen(key) == 6
@@ -94,8 +88,9 @@ def test_following_a_run_that_goes_on(redis_url: str, run_id: str) -> None:
     follower.start()
     with EventStream(redis_url, run_id) as stream:
         _publish(stream, 0, 5)
-        _wait(lambda: stream.published == 5)
+        wait_until(lambda: stream.published == 5)
         _publish(stream, 5, 9)
+        wait_until(lambda: stream.published == 9)
     follower.join()
     assert [m.get("seq") for m in got] == [*range(9), None]
 
@@ -105,6 +100,7 @@ def test_a_resumed_run_is_followed_past_its_first_end(redis_url: str, run_id: st
     for part in range(2):
         with EventStream(redis_url, run_id) as stream:
             _publish(stream, 3 * part, 3 * part + 3)
+            wait_until(lambda stream=stream: stream.published == 3)
     messages = list(follow(redis_url, run_id, idle_timeout_s=IDLE_S))
     assert [m["seq"] for m in messages if m["type"] == "decision"] == list(range(6))
     assert messages[-1]["type"] == "end"
@@ -114,6 +110,7 @@ def test_the_stream_is_bounded_and_expires(redis_url: str, run_id: str) -> None:
     """Redis keeps about `maxlen` messages, and forgets the stream in the end."""
     with EventStream(redis_url, run_id, maxlen=100) as stream:
         _publish(stream, 0, 2000)
+        wait_until(lambda: stream.published == 2000)
     with redis.Redis.from_url(redis_url) as client:
         assert 100 <= client.xlen(stream_key(run_id)) <= 300
         assert 0 < client.ttl(stream_key(run_id)) <= 7 * 24 * 3600
@@ -122,18 +119,18 @@ def test_the_stream_is_bounded_and_expires(redis_url: str, run_id: str) -> None:
 def test_server_death_and_return(redis_server: Any, run_id: str) -> None:
     """Messages published while the server is dead arrive once when it is back, and the follower goes on too."""
     got: list[dict[str, Any]] = []
-    follower = threading.Thread(target=lambda: got.extend(follow(redis_server.url, run_id, idle_timeout_s=15)))
+    follower = threading.Thread(target=lambda: got.extend(follow(redis_server.url, run_id, idle_timeout_s=60)))
     follower.start()
     with EventStream(redis_server.url, run_id) as stream:
         _publish(stream, 0, 50)
-        _wait(lambda: stream.published == 50)
+        wait_until(lambda: stream.published == 50)
         redis_server.kill()
         began = time.monotonic()
         _publish(stream, 50, 120)
-        assert time.monotonic() - began < 10.0
+        assert time.monotonic() - began < 30.0
         redis_server.start()
         _publish(stream, 120, 150)
-        _wait(lambda: stream.published == 150)
+        wait_until(lambda: stream.published == 150)
     follower.join()
     assert stream.dropped == 0
     assert [m["seq"] for m in got if m["type"] == "decision"] == list(range(150))
@@ -143,15 +140,15 @@ def test_a_hanging_server_never_blocks_and_drops_are_counted(redis_server: Any, 
     """With a server that accepts and never answers, publishing returns at once and every message is accounted for."""
     stream = EventStream(redis_server.url, run_id, capacity=100)
     _publish(stream, 0, 1)
-    _wait(lambda: stream.published == 1)
+    wait_until(lambda: stream.published == 1)
     redis_server.signal(signal.SIGSTOP)
     began = time.monotonic()
     _publish(stream, 1, 5001)
-    assert time.monotonic() - began < 10.0  # blocking on each would take hours
+    assert time.monotonic() - began < 60.0  # blocking on each would take hours
     stream.close(timeout_s=0.2)
-    assert time.monotonic() - began < 20.0
+    assert time.monotonic() - began < 120.0
     redis_server.signal(signal.SIGCONT)
-    assert stream.dropped + stream.published == 5001
+    wait_until(lambda: stream.dropped + stream.published == 5001)
     assert stream.dropped >= 5000 - 100 - 256
 
 

@@ -70,17 +70,18 @@ def test_killed_and_interrupted_run_changes_nothing(
     reference_run: Path,
     own_redis: str,
 ) -> None:
-    """SIGKILL of feed, shard, decision actor and Serve replica, then SIGTERM: each death is recorded, the report is
+    """SIGKILL of Serve replica, shard, decision actor and feed, then SIGTERM: each death is recorded, the report is
     marked incomplete, and `--resume` ends with the fills of an undisturbed run. A sink holds every bar, once."""
     sink = ("--set", f"sinks.redis.url={own_redis}")
-    process = start_trader(*RUN, *sink, "--models", str(reference_run / "models"), "--speed", "10")
+    process = start_trader(*RUN, *sink, "--models", str(reference_run / "models"), "--speed", "6")
     run_id = ""
-    for after, title in ((10, "SymbolShard"), (35, "DecisionActor"), (60, "FeedPump"), (85, "ServeReplica")):
+    # What comes while the replica is away is decided at once when it is back: that is first, so that much is left.
+    for after, title in ((10, "ServeReplica"), (25, "SymbolShard"), (45, "DecisionActor"), (65, "FeedPump")):
         run_id = wait_for_decisions(tmp_path, process, after)
         assert _kill_part(process, title), f"no process {title}"
-    wait_for_decisions(tmp_path, process, 110)
+    wait_for_decisions(tmp_path, process, 80)
     process.send_signal(signal.SIGTERM)
-    stdout, stderr = process.communicate(timeout=120)
+    stdout, stderr = process.communicate(timeout=300)
     assert process.returncode == 130, stderr
     assert json.loads(stdout)["status"] == "incomplete"
     assert f"--resume {run_id}" in stderr

@@ -17,6 +17,9 @@ from trader.runtime.simulation import simulate_on_ray
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 
 
+_TASK = "ray::simulate_chunks"
+
+
 def _plan(n_paths: int, **chosen: object) -> SimulationPlan:
     returns = np.random.default_rng(3).normal(0.0, 0.01, (250, 8))
     panel = ReturnPanel.of("ABCDEFGH", returns)
@@ -59,8 +62,12 @@ def test_no_worker_is_no_simulation() -> None:
 
 def _busy() -> list[psutil.Process]:
     """The workers that are at a task of the simulation."""
-    return [
-        process
-        for process in psutil.Process().children(recursive=True)
-        if process.cmdline()[:1] == ["ray::simulate_chunks"]
-    ]
+    return [process for process in psutil.Process().children(recursive=True) if _title(process) == _TASK]
+
+
+def _title(process: psutil.Process) -> str:
+    """Empty where the process has ended."""
+    try:
+        return "".join(process.cmdline()[:1])
+    except psutil.NoSuchProcess:
+        return ""

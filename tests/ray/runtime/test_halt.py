@@ -43,7 +43,7 @@ def test_halt_and_resume_act_at_once(
     with Store.open(url) as store:
         at_resume = store.last_seq(run_id)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=120)
+    process.communicate(timeout=300)
     assert process.returncode == 130
     with Store.open(url) as store:
         orders = store.orders(run_id).to_pylist()

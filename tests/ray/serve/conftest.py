@@ -51,6 +51,7 @@ def app(ray_cluster: RayCluster, model_dir: Path, tmp_path_factory: pytest.TempP
     challenger_dir = shutil.copytree(model_dir, model_dir.parent / "challenger")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRADER_API_TOKEN", TOKEN)
+        patch.setattr("serve.lifecycle._READY_TIMEOUT_S", 300.0)
         running = start_app(
             ServeSettings(port=0, max_rows=64, tracing=tracing),
             Serving(model_dir=model_dir, challenger_dir=challenger_dir),

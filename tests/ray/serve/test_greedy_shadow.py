@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import sys
@@ -19,6 +20,7 @@ from ray import serve as ray_serve
 from serve.app import AppArgs, application
 from serve.plan import Serving, deployment_of
 from serve.service import EnsembleService
+from tests.support.waiting import wait_until
 from trader.settings.sections import ServeSettings
 
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ def test_production_does_not_notice(url: tuple[str, str], service: EnsembleServi
     """Every answer is the champion's to the bit, as quickly as before; the shadow has the memory it may, and fails."""
     root, shadow = url
     handle = ray_serve.get_deployment_handle(shadow, NAME)
-    process = psutil.Process(handle.probe.remote().result(timeout_s=30))
+    process = psutil.Process(handle.probe.remote().result(timeout_s=120))
     held_mb = process.memory_info().rss / 2**20
     names = service.describe().feature_names
 
@@ -99,14 +101,18 @@ def test_production_does_not_notice(url: tuple[str, str], service: EnsembleServi
             assert (answer.status_code, answer.json()["scores"]) == (200, want)
         return float(np.quantile(seconds, 0.99))
 
-    with httpx.Client(base_url=root, timeout=30) as client:
+    def failures(client: httpx.Client) -> float:
+        """Return how many requests the shadow has failed at."""
+        counts = client.get("/metrics").text
+        found = re.search(r'^gpt_trader_challenger_requests_total{outcome="failed",.*} (.*)$', counts, re.MULTILINE)
+        return 0.0 if found is None else float(found[1])
+
+    with httpx.Client(base_url=root, timeout=120) as client:
         ask(client, 0.0, 20)
         quiet = ask(client, 0.0, 150)
         greedy = ask(client, MARK, 150)
-        counts = client.get("/metrics").text
-    assert greedy < 10.0 * quiet
-    failed = re.search(r'^gpt_trader_challenger_requests_total{outcome="failed",.*} (.*)$', counts, re.MULTILINE)
-    assert failed is not None, counts
-    assert float(failed[1]) >= 3.0
-    if process.is_running():
+        wait_until(lambda: ask(client, MARK, 1) > 0.0 and failures(client) >= 3.0)  # they are counted late
+    # A machine that halts for a moment is not taken for an answer that waits for the shadow, which has two seconds.
+    assert greedy < 10.0 * max(quiet, 0.1)
+    with contextlib.suppress(psutil.NoSuchProcess):
         assert process.memory_info().rss / 2**20 - held_mb < LIMIT_MB + 64

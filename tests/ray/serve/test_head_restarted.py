@@ -75,7 +75,7 @@ def want(url: str, *members: str, **more: Any) -> None:
     body, headers = {"members": members, "why": "a test", **more}, {"Authorization": f"Bearer {TOKEN}"}
     asked = httpx.put(f"{url}/v1/serving", json=body, headers=headers, timeout=60)
     assert asked.status_code == 202, asked.text
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while httpx.get(f"{url}/v1/serving", timeout=60).json()["history"][0]["kind"] != "applied":
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -112,7 +112,7 @@ def test_another_head_serves_what_was_served(start_trader: Any, artifacts: str, 
         assert set(before[2]["variants"]) == {"champion", "challenger"}
 
         head.kill()
-        _, stderr = process.communicate(timeout=45)
+        _, stderr = process.communicate(timeout=180)
         assert process.returncode == 1
         (line,) = [line for line in stderr.splitlines() if line.startswith("error: ")]
         assert line.startswith("error: the cluster of 'standing' is gone: the raylet of this node has ended; ")
@@ -135,9 +135,9 @@ def test_with_redis_it_comes_back_by_itself(
 
         head.kill()
         with pytest.raises(httpx.TransportError):
-            httpx.get(f"{url}/healthz", timeout=5)
+            httpx.get(f"{url}/healthz", timeout=60)
         head.start()
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while (after := seen_if_up(url)) is None:
             assert time.monotonic() < deadline
             time.sleep(0.2)

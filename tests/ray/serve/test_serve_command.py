@@ -23,6 +23,7 @@ from serve.service import EnsembleService
 from tests.support.command import environment
 from tests.support.load import Load
 from tests.support.standing import NAMES, register, wait_for_session
+from tests.support.waiting import wait_until
 from trader.experiments.assignment import Split, Variant, assign
 from trader.models.artifacts import read_manifest
 
@@ -51,7 +52,7 @@ def head() -> Iterator[str]:
     )
     assert process.stdout is not None
     yield process.stdout.readline().strip()
-    process.communicate("", timeout=60)
+    process.communicate("", timeout=180)
 
 
 def is_free(port: int) -> bool:
@@ -101,18 +102,26 @@ def test_up_stands_and_changes_in_place_until_down(
             assert done.status_code in (200, 201), done.text
 
         def follow(member: str) -> None:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 180
             while member not in [each["key"] for each in httpx.get(f"{url}/v1/models", timeout=60).json()["members"]]:
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
 
+        def answered(n_ways: int) -> None:
+            """Wait until answers have been seen of that many ways to score."""
+            wait_until(lambda: len(load.answers) >= n_ways or load.failures)
+
+        answered(1)
         heavy = apply("--members", "linear@champion,momentum", "--weights", "3,1")
         assert (heavy["outcome"], heavy["serving"]["model_dir"]) == ("applied", session["model_dir"])
+        answered(2)
         versions = {"champion": "linear@1.0.0", "challenger": "linear@1.1.0"}
         post("/v1/experiments", name="retrained", **versions, challenger_share=0.5)
         both = apply("--members", "linear@champion,momentum", "--experiment", "retrained")
+        answered(3)
         post("/v1/experiments/retrained/promote", force=True)
         follow("linear@1.1.0")
+        answered(4)
         post("/v1/experiments/retrained/rollback")
         follow("linear@1.0.0")
         time.sleep(0.5)
@@ -122,7 +131,7 @@ def test_up_stands_and_changes_in_place_until_down(
     saved.reconfigure({"weights": {"linear@1.0.0": 3.0, "momentum@1.0.0": 1.0}})
     expected = [first, saved.score(NAMES, panel).score[0], np.where(mine, other, first), other]
     assert set(load.answers) == {tuple(scores.tolist()) for scores in expected}
-    assert httpx.get(f"{url}/v1/models", timeout=30).json()["members"][0]["key"] == "linear@1.0.0"
+    assert httpx.get(f"{url}/v1/models", timeout=60).json()["members"][0]["key"] == "linear@1.0.0"
 
     config = yaml.safe_load((tmp_path / "serve/standing/config.yaml").read_text(encoding="utf-8"))
     schema = ServeDeploySchema.model_validate(config)
@@ -150,7 +159,7 @@ def test_up_stands_and_changes_in_place_until_down(
     done = trader("serve", "down", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["done"] == f"process {process.pid} ended"
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=180)
     assert process.returncode == 0, stderr
     assert json.loads(stdout)["http_url"] == url
     assert is_free(schema.http_options.port)
@@ -170,14 +179,14 @@ def test_detached_stays_on_its_cluster(
     assert left.returncode == 0, left.stderr
     session = json.loads(left.stdout)
     assert (session["detached"], session["members"]) == (True, ["linear@1.0.0", "momentum@1.0.0"])
-    assert httpx.get(f"{session['http_url']}/readyz", timeout=30).status_code == 200
+    assert httpx.get(f"{session['http_url']}/readyz", timeout=60).status_code == 200
     manifest = read_manifest(Path(session["model_dir"]))
     assert [member["weight"] for member in manifest["members"]] == [0.5, 0.5]
     assert Path(session["model_dir"]).parent == tmp_path / "serve/standing/models"
     changed = trader("serve", "apply", "--members", "linear@1.0.0,momentum", "--weights", "1,3", *kept)
     assert changed.returncode == 0, changed.stderr
     assert "standing serves linear@1.0.0, momentum@1.0.0, after" in changed.stderr
-    weights = [each["weight"] for each in httpx.get(f"{session['http_url']}/v1/models", timeout=30).json()["members"]]
+    weights = [each["weight"] for each in httpx.get(f"{session['http_url']}/v1/models", timeout=60).json()["members"]]
     assert weights == [0.25, 0.75]
 
     other = trader("serve", "up", *members, "--name", "other", RAY_AUTH_MODE="disabled")
@@ -191,9 +200,9 @@ def test_detached_stays_on_its_cluster(
 
     process = start_trader("serve", "up", *members[2:-1], str(port), RAY_AUTH_MODE="disabled")
     assert wait_for_session(process, tmp_path / "serve/standing/session.json")["http_url"] == session["http_url"]
-    served = httpx.get(f"{session['http_url']}/v1/models", timeout=30).json()["members"]
+    served = httpx.get(f"{session['http_url']}/v1/models", timeout=60).json()["members"]
     assert [(each["key"], each["weight"]) for each in served] == [("linear@1.0.0", 0.25), ("momentum@1.0.0", 0.75)]
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=180)
     assert process.returncode == 0, stderr
     assert is_free(port)

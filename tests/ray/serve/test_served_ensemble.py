@@ -17,6 +17,7 @@ from serve.lifecycle import RunningApp, start_app
 from serve.plan import Serving
 from serve.predictor import ServePredictor
 from serve.service import EnsembleService
+from tests.support.waiting import wait_until
 from trader.core.errors import DataError, OperationError, ServiceUnavailableError
 from trader.core.protocols import Prediction
 from trader.settings.sections import ServeSettings
@@ -114,14 +115,12 @@ def test_errors_are_problems_behind_the_proxy(app: RunningApp, service: Ensemble
 
 def test_metrics_join_ingress_and_replica(app: RunningApp, service: EnsembleService, features: np.ndarray) -> None:
     """One scrape shows what the ingress and the replicas count, told apart by process; a shadow sees requests late."""
-    _settle(app)
-    before = _samples(app)
+    before = _settle(app)
     app.predictor(features)
     httpx.post(f"{app.url}/v1/predict", json=request_of(service, features[0]), timeout=60)
-    after = _settle(app)
-    assert after["gpt_trader_prediction_rows_total"] - before["gpt_trader_prediction_rows_total"] == 60 + 20 + 20
-    assert after["gpt_trader_ensemble_replicas_scraped"] == 2
-    text = httpx.get(f"{app.url}/metrics", timeout=60).text
+    wait_until(lambda: _rows(_scrape(app)) >= before + 60 + 20 + 20)
+    assert _settle(app) == before + 60 + 20 + 20
+    text = _scrape(app)
     processes = {s.labels["process"] for f in text_string_to_metric_families(text) for s in f.samples}
     assert len(processes) == 3
 
@@ -139,18 +138,30 @@ def test_second_application_is_refused(app: RunningApp, model_dir: Path, feature
     app.predictor(features)
 
 
-def _settle(app: RunningApp) -> dict[str, float]:
-    """Return the metrics when the shadow has seen what was mirrored to it."""
-    then, now = None, _samples(app)
-    while then != (then := now["gpt_trader_prediction_rows_total"]):
+def _settle(app: RunningApp) -> float:
+    """Return how many rows were predicted, when the shadow has seen what was mirrored to it."""
+    then = -1.0
+    while then != (then := _rows(_scrape(app))):
         time.sleep(0.5)
-        now = _samples(app)
-    return now
+    return then
 
 
-def _samples(app: RunningApp) -> dict[str, float]:
-    totals: dict[str, float] = {}
-    for family in text_string_to_metric_families(httpx.get(f"{app.url}/metrics", timeout=60).text):
-        for sample in family.samples:
-            totals[sample.name] = totals.get(sample.name, 0.0) + sample.value
-    return totals
+def _scrape(app: RunningApp) -> str:
+    """Return the metrics with those of both replicas, which a busy one may be too late for."""
+    found: list[str] = []
+
+    def is_whole() -> bool:
+        found.append(httpx.get(f"{app.url}/metrics", timeout=60).text)
+        return _total(found[-1], "gpt_trader_ensemble_replicas_scraped") == 2
+
+    wait_until(is_whole)
+    return found[-1]
+
+
+def _rows(text: str) -> float:
+    return _total(text, "gpt_trader_prediction_rows_total")
+
+
+def _total(text: str, name: str) -> float:
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    return sum(sample.value for sample in samples if sample.name == name)

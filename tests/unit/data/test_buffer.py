@@ -32,7 +32,7 @@ def test_blocking_loses_nothing_and_keeps_order() -> None:
     source = threading.Thread(target=produce)
     source.start()
     seen = [b.seq for b in buffer]
-    source.join(5)
+    source.join(60)
     assert seen == list(range(500))
     assert 1 <= largest <= 4
     assert (buffer.dropped_batches, buffer.dropped_rows) == (0, 0)
@@ -61,7 +61,7 @@ def test_dropping_under_threads_accounts_for_every_batch() -> None:
     source = threading.Thread(target=produce)
     source.start()
     seen = [b.seq for b in buffer]
-    source.join(5)
+    source.join(60)
     assert seen == sorted(set(seen))
     assert len(seen) + buffer.dropped_batches == 2000
     assert seen[-1] == 1999
@@ -90,7 +90,7 @@ def test_closing_wakes_a_blocked_source() -> None:
     time.sleep(0.05)
     assert source.is_alive()
     buffer.close()
-    source.join(5)
+    source.join(60)
     assert answers == [False]
     assert buffer.put(batch(2)) is False
 
@@ -102,7 +102,7 @@ def test_closing_wakes_a_waiting_consumer() -> None:
     consumer = threading.Thread(target=lambda: answers.append(buffer.get()))
     consumer.start()
     buffer.close()
-    consumer.join(5)
+    consumer.join(60)
     assert answers == [None]
 
 

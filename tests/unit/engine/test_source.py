@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import time
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pytest
 
+from tests.support.waiting import wait_until
 from trader.core.errors import DataError, OperationError
 from trader.core.market import TradeBatch, Universe
 from trader.core.protocols import FeedBatch, FeedInfo
@@ -45,8 +45,7 @@ def test_a_slow_consumer_sees_every_number_and_the_newest_rows() -> None:
     feed, buffer = _Burst(50), BoundedBuffer(4, "drop_oldest")
     stream = read_through(feed, 3, buffer)
     first = next(stream)
-    while feed.sent < 47:
-        time.sleep(0.001)
+    wait_until(lambda: feed.sent == 47)
     rest = list(stream)
     batches = [first, *rest]
     assert [batch.seq for batch in batches] == list(range(3, 50))

@@ -36,7 +36,7 @@ class Peer:
 
     def result(self) -> dict[str, Any]:
         """Return what it received and how that ended."""
-        out, _ = self.process.communicate(timeout=60)
+        out, _ = self.process.communicate(timeout=180)
         found: dict[str, Any] = json.loads(out.splitlines()[-1])
         return found
 

@@ -30,7 +30,7 @@ def listener(request: pytest.FixtureRequest) -> Iterator[Listener]:
 
 
 def _accept(listener: Listener) -> socket.socket:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         peer = listener.accept(0.1)
         if peer is not None:
@@ -39,7 +39,7 @@ def _accept(listener: Listener) -> socket.socket:
 
 
 def _refuse(listener: Listener) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not listener.refused and time.monotonic() < deadline:
         assert listener.accept(0.1) is None
     assert listener.refused == 1
@@ -96,7 +96,7 @@ def test_a_stranger_is_refused_and_the_peer_still_accepted(
 def test_an_impostor_that_listens_is_refused() -> None:
     """The receiver, too, asks for the key before it takes a batch."""
     with contextlib.closing(Listener(new_key(), EPOCH)) as impostor:
-        serving = threading.Thread(target=impostor.accept, args=(30,))
+        serving = threading.Thread(target=impostor.accept, args=(120,))
         serving.start()
         with pytest.raises(ChannelError):
             Receiver(impostor.address, KEY, EPOCH)
@@ -200,7 +200,7 @@ def test_a_pause_is_told(listener: Listener, make_batches: MakeBatches, n_rows: 
     with _pair(listener) as (peer, receiver):
         first, second = make_batches(n_rows, n_rows)
         out = Broadcast([peer])
-        sending = threading.Thread(target=lambda: (out.send(first), quiet.wait(10), out.send(second), out.end()))
+        sending = threading.Thread(target=lambda: (out.send(first), quiet.wait(60), out.send(second), out.end()))
         sending.start()
         received = [batch.seq for batch in receiver.batches(0.05, quiet.set)]
         sending.join()

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.support.deciding import N_SYMBOLS, Scripted, Trading
+from tests.support.waiting import wait_until
 from trader.core.errors import StoreUnavailableError
 from trader.core.orders import TradingState
 from trader.core.protocols import Prediction
@@ -36,7 +37,7 @@ class Gate(Scripted):
 
     def __call__(self, features: np.ndarray, n_context: int = 0) -> Prediction:
         self.waiting.set()
-        self.open.wait(30)
+        self.open.wait(120)
         return super().__call__(features, n_context)
 
 
@@ -56,14 +57,14 @@ class Desk:
         context = RunContext("r", "run", trading.settings, trading.info, trading.start_ns, LogConfig(self.log), folder)
         self.actor = DecisionActor(context, ids, self.gate)
         self.thread = ThreadPoolExecutor(1)
-        self.call(self.actor.reset, EPOCH).result(30)
+        self.call(self.actor.reset, EPOCH).result(120)
 
     def call(self, method: Callable[..., object], *args: object) -> Future[object]:
         return self.thread.submit(method, *args)
 
     def push(self, first: int, last: int) -> None:
         for output in self.outputs[first:last]:
-            self.call(self.actor.push, EPOCH, 0, output).result(30)
+            self.call(self.actor.push, EPOCH, 0, output).result(120)
 
 
 @pytest.fixture
@@ -81,15 +82,15 @@ def test_it_halts_while_the_ensemble_does_not_answer(desk: Desk) -> None:
     desk.gate.open.clear()
     desk.gate.waiting.clear()
     pushed = desk.call(desk.actor.push, EPOCH, 0, desk.outputs[DAYS])
-    assert desk.gate.waiting.wait(30)
+    assert desk.gate.waiting.wait(120)
     began = time.monotonic()
     before = desk.actor.status().decisions
     assert desk.actor.set_trading_state(TradingState.HALTED, "me", "a test") is TradingState.ACTIVE
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 30.0
     desk.gate.open.set()
-    pushed.result(30)
+    pushed.result(120)
     desk.push(DAYS + 1, DAYS + 3)
-    desk.call(desk.actor.finish, EPOCH).result(30)
+    desk.call(desk.actor.finish, EPOCH).result(120)
     with Store.open(f"sqlite:///{desk.path}") as store:
         orders = store.orders("r").to_pylist()
         (change,) = store.events("r", "trading_state_changed")
@@ -104,17 +105,14 @@ def test_it_pauses_while_the_store_is_gone_and_goes_on(desk: Desk, monkeypatch: 
     monkeypatch.setattr(desk.actor._mine._recorder.writer, "_patience_s", 0.2)
     with _locked(desk.path):
         pushed = desk.call(desk.actor.push, EPOCH, 0, desk.outputs[DAYS])
-        alerts: tuple[str, ...] = ()
-        deadline = time.monotonic() + 10
-        while not alerts and time.monotonic() < deadline:
-            time.sleep(0.05)
-            alerts = desk.actor.status().alerts
-        (alert,) = alerts
+        wait_until(lambda: desk.actor.status().alerts)
+        (alert,) = desk.actor.status().alerts
         assert "the store has been gone" in alert
         assert "1 decisions wait" in alert
         assert not pushed.done()
-    pushed.result(30)
-    desk.call(desk.actor.finish, EPOCH).result(30)
+        monkeypatch.setattr(desk.actor._mine._recorder.writer, "_patience_s", 60.0)
+    pushed.result(120)
+    desk.call(desk.actor.finish, EPOCH).result(120)
     assert desk.actor.status().alerts == ()
     with Store.open(f"sqlite:///{desk.path}") as store:
         assert store.last_seq("r") + 1 == desk.actor.status().decisions
@@ -132,9 +130,9 @@ def test_it_stops_without_the_store_and_says_what_is_not_in_it(desk: Desk, monke
         time.sleep(0.5)
         assert not pushed.done()
         desk.actor.stop()
-        pushed.result(10)
+        pushed.result(120)
         with pytest.raises(StoreUnavailableError, match="1 decisions of run r are not in it, and --resume makes them"):
-            desk.call(desk.actor.finish, EPOCH).result(10)
+            desk.call(desk.actor.finish, EPOCH).result(120)
 
 
 class _locked:  # noqa: N801 - a context manager

@@ -139,14 +139,14 @@ def test_after_a_missed_deadline_the_next_call_is_brief() -> None:
     predictor._handle, handle.answer = handle, "scores"
     for _ in range(2):
         assert predictor(np.zeros((1, 2, 3))) == "scores"
-    assert handle.waits == pytest.approx([10.0, 2.0, 2.0, 10.0], abs=0.1)
+    assert handle.waits == pytest.approx([10.0, 2.0, 2.0, 10.0], abs=1.0)
 
 
 async def test_http_backend_speaks_through_a_handle(
     handle: DeploymentHandle, model_dir: Path, features: np.ndarray
 ) -> None:
     """What the ingress asks of a handle is what it asks of a service."""
-    backend, service = HandleBackend(handle, timeout_s=10.0), EnsembleService(model_dir)
+    backend, service = HandleBackend(handle, timeout_s=60.0), EnsembleService(model_dir)
     names = service.describe().feature_names
     assert (await backend.score(names, features[None])).score.tobytes() == service.score(
         names, features[None]

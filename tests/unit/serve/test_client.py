@@ -32,7 +32,8 @@ ROWS = 8
 async def scorer(service: EnsembleService) -> AsyncIterator[AsyncClient]:
     """An asynchronous client of an interface that takes eight rows at most; it asks for three at a time."""
     api = create_api(InProcessBackend(service), Limits(max_rows=ROWS))
-    async with AsyncClient("http://127.0.0.1", transport=httpx.ASGITransport(api), batch_rows=3) as client:
+    transport = httpx.ASGITransport(api)
+    async with AsyncClient("http://127.0.0.1", transport=transport, batch_rows=3, timeout_s=60.0) as client:
         yield client
 
 
@@ -105,7 +106,7 @@ async def test_many_keep_their_order(scorer: AsyncClient, service: EnsembleServi
 def test_threads_do_the_same(url: str, model_dir: Path, concurrency: int) -> None:
     """Over sockets, one or several, every method of the synchronous client answers as the service does."""
     service, values = EnsembleService(model_dir), block(3, 10)
-    with Client(url, batch_rows=4, concurrency=concurrency) as client:
+    with Client(url, batch_rows=4, concurrency=concurrency, timeout_s=60.0) as client:
         assert same_bits(client.predict_many(NAMES, symbols(10), values), service.predict(values))
         one = client.predict(NAMES, symbols(8), values[0, :8])
         assert same_bits([one], service.predict(values[:1, :8]))
@@ -121,7 +122,7 @@ def test_threads_do_the_same(url: str, model_dir: Path, concurrency: int) -> Non
 
 def test_one_connection_is_kept(url: str) -> None:
     """Requests one after the other share a connection."""
-    with Client(url) as client:
+    with Client(url, timeout_s=60.0) as client:
         for _ in range(3):
             client.models()
         assert len(client._http._transport._pool.connections) == 1  # type: ignore[attr-defined]

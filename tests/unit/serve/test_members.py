@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from serve.members import GuardedEnsemble, MemberStanding
+from tests.support.waiting import wait_until
 from trader.core.errors import DataError
 from trader.models.ensemble import Ensemble
 
@@ -31,7 +32,7 @@ class Member:
 
     def predict_panel(self, features: np.ndarray, n_context: int = 0) -> np.ndarray:
         self.calls += 1
-        self.let_go.wait(30)
+        self.let_go.wait(60)
         if self.broken:
             raise TimeoutError("of its own")
         return self.factor * features[n_context:, :, 0]
@@ -46,7 +47,7 @@ def members() -> Iterator[dict[str, Member]]:
         member.let_go.set()
 
 
-@pytest.mark.parametrize("timeout_s", [0.0, 5.0])
+@pytest.mark.parametrize("timeout_s", [0.0, 60.0])
 def test_where_nothing_ails_the_bits_are_the_ensemble_s(members: dict[str, Member], timeout_s: float) -> None:
     """In the caller's thread or in threads of their own, scores and members are bit for bit the same."""
     ensemble = Ensemble(members, (0.3, 0.7), scales={"x@1": 0.37, "y@1": 1.9})
@@ -56,7 +57,7 @@ def test_where_nothing_ails_the_bits_are_the_ensemble_s(members: dict[str, Membe
     assert got.left_out == want.left_out == {}
 
 
-@pytest.mark.parametrize("timeout_s", [0.0, 5.0])
+@pytest.mark.parametrize("timeout_s", [0.0, 60.0])
 def test_three_failures_leave_a_member_alone_until_a_call_in_sixteen(
     members: dict[str, Member], timeout_s: float
 ) -> None:
@@ -95,37 +96,34 @@ def test_a_second_ends_the_first_pause(members: dict[str, Member]) -> None:
 
 def test_a_hung_member_costs_the_limit_once_and_one_thread(members: dict[str, Member]) -> None:
     """The others' answer waits for the limit once; while the thread hangs the member is skipped at no cost."""
-    guarded = GuardedEnsemble(Ensemble(members, (1.0, 1.0)), timeout_s=0.2)
+    guarded = GuardedEnsemble(Ensemble(members, (1.0, 1.0)), timeout_s=1.0)
     guarded(FEATURES)
     threads = threading.active_count()
     members["y@1"].let_go.clear()
     began = time.monotonic()
     assert guarded(FEATURES).left_out == {"y@1": "late"}
-    assert 0.2 <= time.monotonic() - began < 2.0
+    assert 1.0 <= time.monotonic() - began < 30.0
     began = time.monotonic()
     for _ in range(20):
         prediction = guarded(FEATURES)
         assert prediction.left_out == {"y@1": "skipped"}
         assert prediction.score == pytest.approx(FEATURES[..., 0])
-    assert time.monotonic() - began < 0.2
-    assert threading.active_count() == threads
+    assert time.monotonic() - began < 10.0  # twenty limits are twenty seconds
+    assert threading.active_count() <= threads
     assert (members["y@1"].calls, guarded.standing()["y@1"].state) == (2, "open")
     members["y@1"].let_go.set()
-    deadline = time.monotonic() + 10
-    while guarded(FEATURES).left_out:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: not guarded(FEATURES).left_out)
     assert guarded(FEATURES).score == pytest.approx(2.0 * FEATURES[..., 0])
 
 
 def test_calls_of_many_threads_wait_behind_a_hung_one_no_longer_than_the_limit(members: dict[str, Member]) -> None:
     """All are answered by the other member; what had not begun never does."""
-    guarded = GuardedEnsemble(Ensemble(members, (1.0, 1.0)), timeout_s=0.3)
+    guarded = GuardedEnsemble(Ensemble(members, (1.0, 1.0)), timeout_s=2.0)
     members["y@1"].let_go.clear()
     began = time.monotonic()
     with ThreadPoolExecutor(8) as callers:
         answers = list(callers.map(lambda _: guarded(FEATURES), range(8)))
-    assert time.monotonic() - began < 3.0
+    assert time.monotonic() - began < 10.0  # one after the other they would take sixteen
     for answer in answers:
         assert answer.left_out["y@1"] in ("late", "skipped")
         assert answer.score == pytest.approx(FEATURES[..., 0])

@@ -84,7 +84,7 @@ async def test_the_challenger_is_not_asked_for_others_symbols() -> None:
 @pytest.mark.parametrize("ailment", ["raises", "runs out of memory", "has no member left", "hangs"])
 async def test_a_challenger_that_is_ill_costs_its_share_only(ailment: str) -> None:
     """The champion answers for all; after three failures the challenger is not asked for sixteen requests."""
-    router, _, challenger, metrics = _router(HALF, timeout_s=0.01)
+    router, _, challenger, metrics = _router(HALF, timeout_s=0.5 if ailment == "hangs" else 60.0)
     if ailment == "raises":
         challenger.error = ModelError("broken")
     elif ailment == "runs out of memory":
@@ -115,10 +115,10 @@ async def test_the_champions_error_is_the_answer() -> None:
 
 async def test_nobody_waits_for_a_shadow() -> None:
     """Answers go out while a shadow hangs; four requests wait for it and the rest are counted as dropped."""
-    router, _, shadow, metrics = _router(SHADOW, timeout_s=30.0, queue=4)
+    router, _, shadow, metrics = _router(SHADOW, timeout_s=120.0, queue=4)
     shadow.gate.clear()
     for _ in range(10):
-        got = await asyncio.wait_for(router.score(SYMBOLS, ("a", "b"), FEATURES), 1.0)
+        got = await asyncio.wait_for(router.score(SYMBOLS, ("a", "b"), FEATURES), 30.0)
         assert set(got.variants) == {"champion"}
         assert list(got.prediction.members) == ["shared@1", "linear@1"]
     assert _count(metrics, "challenger_requests", outcome="dropped") == 6
@@ -164,7 +164,7 @@ async def test_a_deadline_is_kept(service: EnsembleService, body: dict[str, Any]
     hanging.gate.clear()
     api = create_api(hanging)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://test") as client:
-        for given, status, kind in (("20", 504, "deadline-exceeded"), ("0", 504, "deadline-exceeded")):
+        for given, status, kind in (("1000", 504, "deadline-exceeded"), ("0", 504, "deadline-exceeded")):
             late = await client.post("/v1/predict", json=body, headers={"X-Request-Deadline-Ms": given})
             assert (late.status_code, late.json()["type"]) == (status, f"urn:gpt-trader:problem:{kind}")
         for wrong in ("soon", "-1", "3600001", "1.5"):

@@ -52,7 +52,7 @@ def _tree(spans: list[dict[str, Any]]) -> dict[str, str]:
     return {span["name"]: names.get(span["parent_id"], span["parent_id"]) for span in spans}
 
 
-@pytest.mark.parametrize("member_timeout_s", [0.0, 5.0])
+@pytest.mark.parametrize("member_timeout_s", [0.0, 60.0])
 async def test_a_request_is_a_tree_from_http_to_each_model(
     model_dir: Path, tmp_path: Path, body: dict[str, Any], member_timeout_s: float
 ) -> None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import collections
+from collections.abc import Callable
 
 import httpx
+import pytest
 
 from trader.data.live.snapshots import SnapshotTaker
 from trader.data.live.troubles import TroubleKind
 from trader.settings import LiveSettings
 
-FAST = LiveSettings(backoff_first_s=0.02, backoff_cap_s=0.02, connect_timeout_s=0.05)
+FAST = LiveSettings(backoff_first_s=0.02, backoff_cap_s=0.02, connect_timeout_s=1.0)
 
 
 class Books:
-    """Answers by symbol: True, False, "mute", or an HTTP status that asks for a pause of two seconds."""
+    """Answers by symbol: True, False, "mute", or an HTTP status that asks for a pause of a minute."""
 
     def __init__(self, answers: dict[str, list[object]]) -> None:
         self.answers = answers
@@ -41,22 +43,24 @@ class Books:
         self.n_open[symbol] -= 1
         answer = self.answers[symbol].pop(0)
         if answer == "mute":
-            await asyncio.sleep(10)
+            await asyncio.sleep(60)
         if isinstance(answer, bool):
             return answer
         request = httpx.Request("GET", "http://localhost/depth")
-        response = httpx.Response(int(str(answer)), headers={"Retry-After": "2"}, request=request)
+        response = httpx.Response(int(str(answer)), headers={"Retry-After": "60"}, request=request)
         raise httpx.HTTPStatusError("refused", request=request, response=response)
 
 
-def _run(books: Books, for_s: float) -> list[tuple[TroubleKind, str, str]]:
+def _run(books: Books, reached: Callable[[], bool]) -> list[tuple[TroubleKind, str, str]]:
+    """Return the troubles until then, and for a moment more."""
     troubles: list[tuple[TroubleKind, str, str]] = []
 
     async def work() -> None:
         taker = SnapshotTaker(books, FAST, lambda kind, detail, symbol, _: troubles.append((kind, detail, symbol)))
         loop = asyncio.get_running_loop()
-        until = loop.time() + for_s
-        while loop.time() < until:
+        give_up, until = loop.time() + 60.0, float("inf")
+        while loop.time() < min(until, give_up):
+            until = min(until, loop.time() + 0.3) if reached() else until
             taker.look(is_open=True)
             await asyncio.sleep(0.002)
         await taker.close()
@@ -68,12 +72,12 @@ def _run(books: Books, for_s: float) -> list[tuple[TroubleKind, str, str]]:
 def test_each_symbol_is_asked_for_until_it_fits() -> None:
     """One request at a time; a snapshot that does not fit is no trouble, one that does not come is."""
     books = Books({"A": [False, False, True], "B": ["mute", 503, True]})
-    troubles = _run(books, 0.3)
+    troubles = _run(books, lambda: not books.wanted())
     assert books.wanted() == []
     assert collections.Counter(books.asked) == {"A": 3, "B": 3}
     assert books.most_open == 1
     assert troubles == [
-        ("snapshot_failed", "no answer within 0.05 s", "B"),
+        ("snapshot_failed", "no answer within 1 s", "B"),
         ("snapshot_failed", "refused with HTTP 503", "B"),
     ]
 
@@ -81,12 +85,13 @@ def test_each_symbol_is_asked_for_until_it_fits() -> None:
 def test_a_vendor_that_asks_for_a_pause_gets_it() -> None:
     """After a 429 that says for how long, nobody is asked for."""
     books = Books({"A": [429, True]})
-    assert [trouble[1] for trouble in _run(books, 0.3)] == ["refused with HTTP 429"]
+    assert [trouble[1] for trouble in _run(books, lambda: bool(books.asked))] == ["refused with HTTP 429"]
     assert books.asked == ["A"]
 
 
-def test_many_books_do_not_use_up_what_the_vendor_allows() -> None:
-    """Twenty at once, then one a second."""
+def test_many_books_do_not_use_up_what_the_vendor_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty at once, and the next when the time for one more has passed."""
+    monkeypatch.setattr("trader.data.live.snapshots._EVERY_S", 60.0)
     books = Books({f"S{n}": [True] for n in range(50)})
-    _run(books, 0.5)
+    _run(books, lambda: len(books.asked) >= 20)
     assert len(books.asked) == 20

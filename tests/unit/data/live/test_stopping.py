@@ -33,5 +33,5 @@ def test_a_cancellation_that_is_missed_is_repeated(monkeypatch: pytest.MonkeyPat
     runner = Runner([source], ("BTCUSDT",), BoundedBuffer(4, "drop_oldest"), settings, 100, Troubles())
     thread = threading.Thread(target=runner.run, daemon=True)
     thread.start()
-    thread.join(5.0)
+    thread.join(30.0)
     assert not thread.is_alive()
