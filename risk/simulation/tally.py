@@ -121,7 +121,7 @@ class LossTally:
         self.waiting.append(losses)
         self.n_waiting += losses.size
         # Putting arrays together costs as much as they are long: it waits until it is worth it, or memory.
-        if self.n_waiting > max(self.kept // 4, 1 << 16):
+        if self.n_waiting > max(self.kept // 8, 1 << 16):
             self.trim()
 
     @property
