@@ -17,6 +17,8 @@ from tests.support.command import run_trader
 # BLAS and OpenMP threads fight over two cores with Ray's workers; results do not depend on them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# Ray gives its workers the lowest priority but four: beside another pytest worker they would get a thirtieth of a core.
+os.environ.setdefault("RAY_worker_niceness", "0")
 # Serve kills a proxy that is not up in five seconds, which a busy machine takes longer for.
 os.environ.setdefault("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "60")
 os.environ.setdefault("RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S", "60")
