@@ -25,8 +25,9 @@ $(STAMP): pyproject.toml config/constraints.txt
 run: $(STAMP)  ## Trade the demo: 20 US stocks, 2016-2022, on a local Ray cluster
 	$(BIN)/trader run --preset demo
 
+# More workers than two cores: nearly half of the time is waiting for other processes.
 test: $(STAMP)  ## Run every test, those against real Redis, PostgreSQL and Ray included
-	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder
 
 lint: $(STAMP)  ## ruff, mypy, import-linter, and that every __all__ is true
 	$(BIN)/ruff check .

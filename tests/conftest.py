@@ -28,15 +28,18 @@ _AMONG_PROCESSES = ("tests/conformance/", "tests/integration/", "tests/notebooks
 
 
 class Scheduling(LoadScopeScheduling):
-    """What pytest-xdist runs together: the tests of the session's Ray cluster, and those of a file.
+    """What pytest-xdist runs together: the tests of a worker's Ray cluster, and those of a file.
 
-    Whole runs and notebooks have processes of their own and run wherever there is time.
+    Commands and notebooks have processes of their own and run wherever there is time. Those of Serve have a worker's
+    cluster for themselves, for all tests of one cluster come one after the other.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         if nodeid.startswith(("tests/ray/cli/", "tests/notebooks/")):
             return nodeid
-        return "tests/ray" if nodeid.startswith("tests/ray/") else nodeid.partition("::")[0]
+        if nodeid.startswith("tests/ray/"):
+            return "tests/ray/serve" if nodeid.startswith("tests/ray/serve/") else "tests/ray"
+        return nodeid.partition("::")[0]
 
 
 @pytest.hookimpl(optionalhook=True)
