@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ import redis
 from tests.support.processes import ROOT
 from tests.support.redis_server import RedisServer
 from tests.support.sinks import SYMBOLS, trades, whole
+from tests.support.waiting import wait_until
 from trader.core.errors import ServiceUnavailableError, SettingsError
 from trader.data.sinks import Packed
 from trader.data.sinks.redis_reader import RedisStreamReader
@@ -24,13 +24,6 @@ from trader.data.sinks.redis_stream import RedisStreamSink, mark_key
 
 WAIT_S = 120.0
 ROWS = 50
-
-
-def _wait(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def _put(sink: RedisStreamSink, first: int, last: int) -> None:
@@ -59,7 +52,7 @@ def test_a_killed_server_loses_and_doubles_nothing(redis_server: RedisServer, st
     writer = threading.Thread(target=lambda: [(_put(sink, n, n + 1), time.sleep(0.001)) for n in range(n_batches)])
     writer.start()
     for kill in range(1, 4):
-        _wait(lambda kill=kill: sink.status().written >= kill * 250 * ROWS)
+        wait_until(lambda kill=kill: sink.status().written >= kill * 250 * ROWS, WAIT_S)
         redis_server.kill()
         acknowledged = sink.status().written
         time.sleep(0.1)
@@ -84,7 +77,7 @@ def test_an_answer_that_was_lost_is_not_written_twice(redis_server: RedisServer,
     assert sink.flush(WAIT_S)
     redis_server.signal(signal.SIGSTOP)
     _put(sink, 1, 2)
-    _wait(lambda: bool(sink.status().trouble))  # given up after the time limit, and sent again
+    wait_until(lambda: sink.status().trouble, WAIT_S)  # given up after the time limit, and sent again
     time.sleep(0.2)
     redis_server.signal(signal.SIGCONT)
     assert sink.flush(WAIT_S)
@@ -255,6 +248,6 @@ def test_what_cannot_be_is_said(redis_url: str, stream: str, tmp_path: Path) -> 
     with pytest.raises(SettingsError, match="holds a string"):
         sink.check()
     sink.put(trades(3))
-    _wait(lambda: "WRONGTYPE" in sink.status().trouble)
+    wait_until(lambda: "WRONGTYPE" in sink.status().trouble, WAIT_S)
     sink.close(0.1)
     assert sink.status().dropped_rows == 3

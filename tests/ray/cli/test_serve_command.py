@@ -102,10 +102,10 @@ def test_up_stands_and_changes_in_place_until_down(
             assert done.status_code in (200, 201), done.text
 
         def follow(member: str) -> None:
-            deadline = time.monotonic() + 180
-            while member not in [each["key"] for each in httpx.get(f"{url}/v1/models", timeout=60).json()["members"]]:
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
+            def served() -> list[str]:
+                return [each["key"] for each in httpx.get(f"{url}/v1/models", timeout=60).json()["members"]]
+
+            wait_until(lambda: member in served(), 180)
 
         def answered(n_ways: int) -> None:
             """Wait until answers have been seen of that many ways to score."""
